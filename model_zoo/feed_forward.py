@@ -1,0 +1,28 @@
+"""One feed-forward network with its residual and norm; a block stacks several."""
+
+from collections.abc import Callable
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model_zoo.config import EncoderConfig
+from model_zoo.norm import make_norm
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": functional.gelu, "relu": functional.relu}
+
+
+class FeedForward(nn.Module):
+    """norm(x + dense(activation(dense(x)))) (Sun et al. 2020, section 3.2)."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.inner = nn.Linear(config.bottleneck_size, config.feed_forward_size)
+        self.outer = nn.Linear(config.feed_forward_size, config.bottleneck_size)
+        self.norm = make_norm(config, config.bottleneck_size)
+        self.activation = ACTIVATIONS[config.activation]
+        self.dropout = nn.Dropout(0.0 if config.use_bottleneck else config.hidden_dropout)
+
+    def forward(self, hidden: Float[Tensor, "batch seq narrow"]) -> Float[Tensor, "batch seq narrow"]:
+        result: Tensor = self.norm(hidden + self.dropout(self.outer(self.activation(self.inner(hidden)))))
+        return result

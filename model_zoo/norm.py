@@ -1,0 +1,26 @@
+"""LayerNorm or NoNorm, by the config's choice."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from model_zoo.config import EncoderConfig
+
+
+class NoNorm(nn.Module):
+    """gamma * h + beta per channel, no statistics (Sun et al. 2020, equation 1; gamma 1 and beta 0 at the start)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.bias = nn.Parameter(torch.zeros(size))
+
+    def forward(self, hidden: Float[Tensor, "*batch size"]) -> Float[Tensor, "*batch size"]:
+        return torch.addcmul(self.bias, hidden, self.weight)
+
+
+def make_norm(config: EncoderConfig, size: int) -> nn.Module:
+    """The config's norm for maps of `size` channels."""
+    if config.norm == "no_norm":
+        return NoNorm(size)
+    return nn.LayerNorm(size, eps=config.norm_epsilon)

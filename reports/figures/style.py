@@ -1,0 +1,106 @@
+"""How every figure looks, and how it becomes SVG text or a PNG; knows nothing of what the figures show.
+
+Settings are applied around one drawing (`styled`), never globally. Figures are made for two widths, because text in a
+figure that is only scaled down cannot be read on a phone.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import seaborn
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from search.files import write_whole
+
+BLUE, VERMILION, GREEN, BLACK = "#0072b2", "#d55e00", "#00795c", "#1b1f24"
+"""Okabe-Ito hues (green darkened for contrast on white): told apart with any colour vision."""
+PALE, GREY = "#b4bac2", "#5c6570"
+WIDE, NARROW = 8.2, 4.5
+"""Inches: for a page column and for a phone."""
+
+_SETTINGS: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
+    "font.size": 9.5,
+    "axes.labelsize": 9.5,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": BLACK,
+    "text.color": BLACK,
+    "text.parse_math": False,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "axes.edgecolor": "#8b939d",
+    "grid.color": "#e6e9ed",
+    "svg.fonttype": "none",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "axes.unicode_minus": False,
+}
+
+
+@contextmanager
+def styled(identity: str) -> Iterator[None]:
+    """Draw and save inside this: settings of the project, and ids in the SVG that are the same in every run."""
+    settings: dict[Any, Any] = {**_SETTINGS, "svg.hashsalt": identity}
+    with seaborn.axes_style("whitegrid"), matplotlib.rc_context(settings):
+        yield
+
+
+def new_figure(height: float, *, narrow: bool) -> Figure:
+    """An empty figure of one of the two widths, with a canvas of its own (no pyplot, no window)."""
+    figure = Figure(figsize=(NARROW if narrow else WIDE, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def shown(text: object, limit: int = 48) -> str:
+    """Text as a figure can show it: on one line, characters that the font lacks as `?`, long ones cut.
+
+    >>> shown("agreement")
+    'agreement'
+    """
+    line = " ".join(str(text).split())
+    line = "".join(letter if letter.isprintable() and ord(letter) < 0x250 else "?" for letter in line)
+    return line if len(line) <= limit else f"{line[: limit - 3].rstrip()}..."
+
+
+def to_svg(figure: Figure, identity: str, title: str, description: str) -> str:
+    """The figure as an `<svg>` element for an HTML page: text as text, ids of its own, a title and a description.
+
+    The same figure gives the same text, byte for byte.
+    """
+    stream = io.StringIO()
+    with styled(identity):
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    body = stream.getvalue()
+    body = body[body.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.S)
+    body = re.sub(r'\bid="', f'id="{identity}-', body)
+    body = re.sub(r'(?:xlink:)?href="#', f'href="#{identity}-', body)
+    body = body.replace("url(#", f"url(#{identity}-")
+    box = re.search(r'viewBox="[^"]*"', body)
+    assert box is not None
+    labels = f'aria-labelledby="{identity}-title {identity}-desc"'
+    head = f'<svg {box[0]} role="img" {labels}>\n'
+    head += f' <title id="{identity}-title">{escape(title)}</title>\n'
+    head += f' <desc id="{identity}-desc">{escape(description)}</desc>\n'
+    return head + body[body.index(">") + 1 :].lstrip()
+
+
+def to_png(figure: Figure, path: Path) -> None:
+    """The figure as a PNG file at 160 dots per inch, without software name or date."""
+    stream = io.BytesIO()
+    with styled(path.stem):
+        figure.savefig(stream, format="png", dpi=160, metadata={"Software": None})
+    write_whole(path, stream.getvalue())

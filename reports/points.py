@@ -1,0 +1,166 @@
+"""Trials with equal configuration gathered into points: mean over seeds, spread, and which of them form the front.
+
+Confirmation trials repeat a configuration of the search with a fresh seed; together they are one point. The front is
+chosen by what the search itself saw (the validation split, where recorded); the numbers shown are the test split's.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from reports.naming import BASELINE_NAME, IDENTITY_FIELDS, point_name, unique_names
+from reports.pareto import Interval, front, steps_in_doubt
+from reports.records import LATENCY_METRICS, Record, find_measurement, interval_of, value_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One configuration with a measured accuracy and latency."""
+
+    key: str
+    name: str
+    fingerprints: tuple[str, ...]
+    """Its complete trials, the first one first; that one is the search's own seed."""
+    num_seeds: int
+    accuracy: float
+    """Mean over the seeds."""
+    accuracy_interval: Interval
+    """Lowest and highest seed where there are several; else the interval recorded with the one value."""
+    search_accuracy: float
+    """Of the first seed alone, the one by which the search chose."""
+    latency_ratio: float
+    latency_ratio_interval: Interval
+    latency_ms: float | None
+    latency_ms_interval: Interval
+    parameters: float | None
+    flops: float | None
+    is_baseline: bool
+    on_front: bool
+    in_doubt: bool
+    """On the front, but an interval overlaps that of a neighbour."""
+
+
+def configuration_key(spec: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits that two specs share when they differ in nothing but name and seeds."""
+    kept = {field: _without_seeds(value) if field == "teacher" else value for field, value in spec.items()}
+    kept = {field: value for field, value in kept.items() if field not in IDENTITY_FIELDS}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def configurations(records: list[Record]) -> dict[str, list[Record]]:
+    """The records of each configuration: those of the search before those that confirm it."""
+    groups: dict[str, list[Record]] = {}
+    for record in sorted(records, key=_confirms):
+        groups.setdefault(configuration_key(record["spec"]), []).append(record)
+    return groups
+
+
+def _confirms(record: Record) -> tuple[bool, str]:
+    confirms = record.get("role") == "confirmation"
+    return confirms, record["fingerprint"] if confirms else ""
+
+
+def names(records: list[Record], baseline: Mapping[str, Any] | None) -> dict[str, str]:
+    """The name of each configuration by its key."""
+    groups = configurations(records)
+    specs = [group[0]["spec"] for group in groups.values()]
+    return dict(zip(groups, unique_names(specs, list(groups), baseline), strict=True))
+
+
+def accuracy_of(record: Record) -> float | None:
+    """The accuracy that is shown: the test split's, or the only one recorded."""
+    tested = value_of(record, "accuracy", "test")
+    return value_of(record, "accuracy") if tested is None else tested
+
+
+def validation_accuracy(record: Record) -> float | None:
+    """The accuracy on the validation split, None where it was not recorded."""
+    named = value_of(record, "validation/accuracy")
+    if named is not None:
+        return named
+    found = find_measurement(record, "accuracy", "validation")
+    return float(found["value"]) if found and found["conditions"].get("split") else None
+
+
+def chosen_by(record: Record) -> float | None:
+    """The accuracy that the search saw: the validation split's where recorded, else the one shown."""
+    seen = validation_accuracy(record)
+    return accuracy_of(record) if seen is None else seen
+
+
+def points(records: list[Record], baseline: Mapping[str, Any] | None) -> list[Point]:
+    """The complete configurations with accuracy and latency, fastest first."""
+    named = names(records, baseline)
+    usable = {
+        key: measured
+        for key, group in configurations(records).items()
+        if (measured := [record for record in group if _is_measured(record)])
+    }
+    seen = [(chosen_by(group[0]), value_of(group[0], "latency_ratio")) for group in usable.values()]
+    chosen = front(np.array(seen, dtype=float))
+    made = [
+        _point(key, named[key], group, bool(on_front), _is_baseline(group[0], baseline))
+        for (key, group), on_front in zip(usable.items(), chosen, strict=True)
+    ]
+    return _with_doubt(sorted(made, key=lambda point: (point.latency_ratio, -point.accuracy, point.key)))
+
+
+def _point(key: str, name: str, group: list[Record], on_front: bool, is_baseline: bool) -> Point:
+    accuracies = [value for record in group if (value := accuracy_of(record)) is not None]
+    first = group[0]
+    split = "test" if find_measurement(first, "accuracy", "test") else None
+    single = interval_of(first, "accuracy", split)
+    ratio, milliseconds = (value_of(first, metric) for metric in reversed(LATENCY_METRICS))
+    assert ratio is not None
+    return Point(
+        key=key,
+        name=name,
+        fingerprints=tuple(record["fingerprint"] for record in group),
+        num_seeds=len(accuracies),
+        accuracy=fmean(accuracies),
+        accuracy_interval=(min(accuracies), max(accuracies)) if len(accuracies) > 1 else single,
+        search_accuracy=accuracies[0],
+        latency_ratio=ratio,
+        latency_ratio_interval=interval_of(first, "latency_ratio"),
+        latency_ms=milliseconds,
+        latency_ms_interval=interval_of(first, "latency_ms"),
+        parameters=value_of(first, "parameters"),
+        flops=value_of(first, "flops"),
+        is_baseline=is_baseline,
+        on_front=on_front,
+        in_doubt=False,
+    )
+
+
+def _with_doubt(ordered: list[Point]) -> list[Point]:
+    members = [point for point in ordered if point.on_front]
+    doubts = steps_in_doubt(
+        [(point.accuracy, point.latency_ratio) for point in members],
+        [point.accuracy_interval for point in members],
+        [point.latency_ratio_interval for point in members],
+    )
+    doubtful = {point.key for point, doubt in zip(members, doubts, strict=True) if doubt}
+    return [replace(point, in_doubt=point.key in doubtful) for point in ordered]
+
+
+def _is_measured(record: Record) -> bool:
+    return (
+        record["status"] == "complete"
+        and accuracy_of(record) is not None
+        and value_of(record, "latency_ratio") is not None
+    )
+
+
+def _is_baseline(record: Record, baseline: Mapping[str, Any] | None) -> bool:
+    return bool(baseline) and point_name(record["spec"], baseline) == BASELINE_NAME
+
+
+def _without_seeds(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_seeds(item) for key, item in value.items() if key != "seed"}
+    return value

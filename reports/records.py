@@ -1,0 +1,235 @@
+"""The files of a run folder as plain dictionaries, checked and cleaned; knows nothing of pandas, figures or pages.
+
+A file that is not a trial of this schema is never dropped in silence: `read_run` lists it as a problem and goes on.
+Texts lose whatever could name a person or a place on a disk, so that no later table or page can show it.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reports.cleaning import clean
+from search.files import read_json
+
+Record = dict[str, Any]
+"""One trial file (schema 1 in ARCHITECTURE.md)."""
+
+SCHEMA = 1
+STATUSES = ("complete", "diverged", "failed")
+LATENCY_METRICS = ("latency_ms", "latency_ratio")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a run folder holds."""
+
+    name: str
+    study: Record
+    """study.json; empty where there is none."""
+    records: tuple[Record, ...]
+    """Trials in the order of their first Optuna number, then fingerprint."""
+    problems: tuple[str, ...]
+    """One line per file that could not be used."""
+
+
+def read_run(folder: Path) -> Run:
+    """Everything readable in a run folder.
+
+    Raises ValueError where the folder does not exist or holds neither study.json nor trials/.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"a run must be a folder, got {str(folder)!r}, which is none; `thinbert runs` lists them")
+    if not (folder / "study.json").is_file() and not (folder / "trials").is_dir():
+        raise ValueError(f"a run folder holds study.json or trials/, got {str(folder)!r} with neither")
+    study, problems = _read_study(folder / "study.json")
+    records: list[Record] = []
+    for path in sorted((folder / "trials").glob("*.json")):
+        record, problem = _read_trial(path)
+        if record is None:
+            problems.append(f"trials/{clean(path.name)}: {problem}")
+        else:
+            records.append(record)
+    records.sort(key=lambda record: (first_number(record), record["fingerprint"]))
+    name = str(study.get("name") or folder.resolve().name)
+    return Run(name=clean(name), study=study, records=tuple(records), problems=tuple(problems))
+
+
+def read_trials(run_folder: Path) -> list[Record]:
+    """The trial records of a run; `read_run` also says which files could not be used."""
+    return list(read_run(run_folder).records)
+
+
+def find_measurement(record: Record, metric: str, split: str | None = None) -> Record | None:
+    """The first measurement of a metric, or None where it was not made.
+
+    With `split`, only one whose conditions name that split, or name none.
+    """
+    for item in record.get("measurements", ()):
+        if item["metric"] == metric and (split is None or item["conditions"].get("split", split) == split):
+            found: Record = item
+            return found
+    return None
+
+
+def value_of(record: Record, metric: str, split: str | None = None) -> float | None:
+    """The number of `find_measurement`."""
+    found = find_measurement(record, metric, split)
+    return None if found is None else float(found["value"])
+
+
+def interval_of(record: Record, metric: str, split: str | None = None) -> tuple[float, float] | None:
+    """(low, high) of `find_measurement`; None where no interval was recorded."""
+    found = find_measurement(record, metric, split)
+    interval = found.get("interval") if found else None
+    return (float(interval["low"]), float(interval["high"])) if interval else None
+
+
+def task_metrics(records: Iterable[Record]) -> list[str]:
+    """Names such as `agreement/accuracy` of single tasks' test scores, sorted, a task's primary metric first."""
+    found: dict[str, bool] = {}
+    for record in records:
+        for item in record["measurements"]:
+            if "/" in item["metric"] and not item["metric"].startswith("validation/"):
+                found.setdefault(item["metric"], bool(item["conditions"].get("primary", True)))
+    return sorted(found, key=lambda metric: (metric.rpartition("/")[0], not found[metric], metric))
+
+
+def primary_tasks(records: Iterable[Record]) -> list[str]:
+    """The tasks whose primary metrics make up the accuracy."""
+    return sorted(
+        {
+            item["metric"].rpartition("/")[0]
+            for record in records
+            for item in record["measurements"]
+            if "/" in item["metric"]
+            and not item["metric"].startswith("validation/")
+            and item["conditions"].get("primary", True)
+        }
+    )
+
+
+def majority_mean(run: Run) -> float | None:
+    """What always answering the most frequent class scores on average over the tasks that make up the accuracy.
+
+    Tasks without classes (regression, spans) count as 0, which is what one constant answer scores there. None where no
+    trial was scored or no majority class was recorded.
+    """
+    majority, tasks = majority_of(run.study), primary_tasks(run.records)
+    known = [task for task in tasks if task in majority]
+    return sum(majority[task] for task in known) / len(tasks) if known else None
+
+
+def first_number(record: Record) -> float:
+    """The lowest Optuna trial number of a record; infinity where it has none."""
+    numbers = [trial["number"] for trial in record["trials"] if isinstance(trial.get("number"), int)]
+    return min(numbers, default=math.inf)
+
+
+def teacher_of(study: Record) -> Record:
+    """The teacher of a study in the form of a record, with what was measured."""
+    teacher = study.get("teacher")
+    teacher = teacher if isinstance(teacher, dict) else {}
+    listed = teacher.get("measurements")
+    measured = [item for item in listed if _is_measurement(item)] if isinstance(listed, list) else []
+    measured = [{**item, "conditions": item.get("conditions") or {}} for item in measured]
+    return {"fingerprint": str(teacher.get("fingerprint") or ""), "measurements": measured}
+
+
+def majority_of(study: Record) -> dict[str, float]:
+    """Score of always answering the most frequent class, by task; tasks without one are absent."""
+    listed = study.get("majority")
+    entries = listed.items() if isinstance(listed, dict) else ()
+    return {
+        str(task): float(entry["value"])
+        for task, entry in entries
+        if isinstance(entry, dict) and _is_number(entry.get("value"))
+    }
+
+
+def baseline_of(study: Record) -> Record | None:
+    """The spec of the baseline, None where it was not recorded."""
+    baseline = study.get("baseline")
+    return baseline if isinstance(baseline, dict) and isinstance(baseline.get("student"), dict) else None
+
+
+def _read_study(path: Path) -> tuple[Record, list[str]]:
+    if not path.exists():
+        return {}, ["study.json: missing, so the question, the scale and the baseline are not recorded"]
+    content, problem = _load(path)
+    if problem:
+        return {}, [f"study.json: {problem}"]
+    if not isinstance(content, dict) or content.get("schema", SCHEMA) != SCHEMA:
+        return {}, [f"study.json: not a study of schema {SCHEMA}"]
+    if "study" in content and "name" not in content:
+        content["name"] = content["study"]
+    return clean(content), []
+
+
+def _read_trial(path: Path) -> tuple[Record | None, str]:
+    content, problem = _load(path)
+    if problem:
+        return None, problem
+    problem = _trial_problem(content)
+    if not problem and content["fingerprint"] != path.stem:
+        problem = f"holds the trial {content['fingerprint']}"
+    if problem:
+        return None, problem
+    content["reason"] = str(content.get("reason") or "")
+    content["measurements"] = content.get("measurements") or []
+    for item in content["measurements"]:
+        item["conditions"] = item.get("conditions") or {}
+    content["trials"] = [trial for trial in content.get("trials") or [] if isinstance(trial, dict)]
+    content["curves"] = [point for point in content.get("curves") or [] if _is_curve_point(point)]
+    content["provenance"] = content["provenance"] if isinstance(content.get("provenance"), dict) else {}
+    return clean(content), ""
+
+
+def _load(path: Path) -> tuple[Any, str]:
+    try:
+        return read_json(path), ""
+    except OSError as error:
+        return None, f"cannot be read ({error.strerror})"
+    except (ValueError, RecursionError):
+        return None, "is not JSON but damaged; the same run again moves it aside and trains that trial anew"
+
+
+def _trial_problem(content: Any) -> str:
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        return f"is not a trial of schema {SCHEMA}"
+    if not isinstance(content.get("fingerprint"), str) or content.get("status") not in STATUSES:
+        return f"has no fingerprint or no status out of {', '.join(STATUSES)}"
+    if not isinstance(content.get("spec"), dict) or not isinstance(content["spec"].get("student"), dict):
+        return "has no spec with a student"
+    if not all(isinstance(content.get(key) or [], list) for key in ("measurements", "trials", "curves")):
+        return "has measurements, trials or curves that are no lists"
+    for item in content.get("measurements") or []:
+        if not _is_measurement(item):
+            return "has a measurement that is no finite number with a name"
+    return ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_measurement(item: Any) -> bool:
+    if not isinstance(item, dict) or not isinstance(item.get("metric"), str) or not _is_number(item.get("value")):
+        return False
+    interval = item.get("interval")
+    if interval is not None and not (
+        isinstance(interval, dict) and _is_number(interval.get("low")) and _is_number(interval.get("high"))
+    ):
+        return False
+    return isinstance(item.get("conditions") or {}, dict)
+
+
+def _is_curve_point(point: Any) -> bool:
+    return (
+        isinstance(point, dict)
+        and isinstance(point.get("stage"), str)
+        and isinstance(point.get("metric"), str)
+        and _is_number(point.get("step"))
+        and _is_number(point.get("value"))
+    )

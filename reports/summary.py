@@ -1,0 +1,30 @@
+"""The front of a run as a few rows of text, for the end of `thinbert run`."""
+
+from pathlib import Path
+
+from reports import readable
+from reports.points import Point, points
+from reports.records import baseline_of, read_run
+
+HEAD = ("", "accuracy", "latency ratio", "ms", "parameters", "FLOPs", "seeds")
+
+
+def summary_rows(run_folder: Path) -> list[tuple[str, ...]]:
+    """A head, the front from fast to slow, then the baseline where it is not on it."""
+    run = read_run(run_folder)
+    found = points(list(run.records), baseline_of(run.study))
+    shown = [point for point in found if point.on_front]
+    shown += [point for point in found if point.is_baseline and not point.on_front]
+    return [HEAD, *(_row(point) for point in shown)]
+
+
+def _row(point: Point) -> tuple[str, ...]:
+    return (
+        point.name if point.on_front else f"{point.name}, not on the front",
+        readable.percent(point.accuracy),
+        readable.ratio(point.latency_ratio),
+        readable.milliseconds(point.latency_ms),
+        readable.count(point.parameters),
+        readable.big(point.flops),
+        str(point.num_seeds),
+    )

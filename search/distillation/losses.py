@@ -1,0 +1,181 @@
+"""What a student is asked to copy, each loss a pure function from tensors to a scalar.
+
+Nothing here knows of models, steps or schedules: which losses are active when is the strategy's business. The teacher
+is a constant everywhere (detached: no gradient flows into it). A mask is True at real tokens and False at padding, and
+padding never counts: neither as a token, nor as a query, nor as a key. A batch without any real token has no mean: NaN.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+NORM_EPSILON = 1e-12
+"""Added to the variance in the normalised feature-map loss, as in the released code (TensorFlow 1, contrib)."""
+
+
+def feature_map_loss(
+    student: Float[Tensor, "batch seq width"],
+    teacher: Float[Tensor, "batch seq width"],
+    mask: Bool[Tensor, "batch seq"],
+) -> Float[Tensor, ""]:
+    """Feature-map transfer in the paper's plain form: the mean squared difference of one block's outputs.
+
+    FMT = 1 / (T N) * sum over tokens t and channels n of (teacher[t, n] - student[t, n])^2, where T counts the real
+    tokens of the whole batch.
+
+    Args:
+        student: output of a student block.
+        teacher: output of the teacher block that it is compared with.
+        mask: True at real tokens.
+
+    Source: Sun et al. 2020, MobileBERT, section "training objectives" (arXiv 2004.02984).
+
+    >>> student = torch.tensor([[[1.0, 2.0], [9.0, 9.0]]])
+    >>> feature_map_loss(student, torch.zeros(1, 2, 2), torch.tensor([[True, False]])).item()
+    2.5
+    """
+    return _mean_over_real((student - teacher.detach()).square().mean(dim=-1), mask)
+
+
+def feature_map_loss_normalised(
+    student: Float[Tensor, "batch seq width"],
+    teacher: Float[Tensor, "batch seq width"],
+    mask: Bool[Tensor, "batch seq"],
+    *,
+    normalised_factor: float = 100.0,
+    mean_factor: float = 5000.0,
+    variance_factor: float = 5.0,
+) -> Float[Tensor, ""]:
+    """Feature-map transfer in the released form: shape, mean and variance of each token's channels, weighed apart.
+
+    normalised_factor * MSE(LN(student), LN(teacher)) + mean_factor * mean_t (m_student[t] - m_teacher[t])^2
+    + variance_factor * mean_t |v_student[t] - v_teacher[t]|, where LN is layer normalisation over the channels without
+    scale and shift, and m, v are mean and (population) variance of a token's channels.
+
+    Deviations from the released code: each layer is compared with its matching teacher layer only (there, the mean and
+    variance terms take the list of all teacher layers, which looks like a slip), and padded tokens do not count (there,
+    they do).
+
+    Args:
+        student: output of a student block.
+        teacher: output of the teacher block that it is compared with.
+        mask: True at real tokens.
+        normalised_factor: the released `hidden_distill_factor`.
+        mean_factor: the released `beta_distill_factor`.
+        variance_factor: the released `gamma_distill_factor`.
+
+    Source: google-research/mobilebert, run_pretraining.py and its README command; Sun et al. 2020 (arXiv 2004.02984).
+
+    >>> student = torch.tensor([[[1.0, 3.0]]])
+    >>> round(feature_map_loss_normalised(student, student + 0.1, torch.tensor([[True]])).item(), 3)
+    50.0
+    """
+    teacher = teacher.detach()
+    width = (student.shape[-1],)
+    difference = F.layer_norm(student, width, eps=NORM_EPSILON) - F.layer_norm(teacher, width, eps=NORM_EPSILON)
+    student_variance, student_mean = torch.var_mean(student, dim=-1, correction=0)  # (batch, seq) each
+    teacher_variance, teacher_mean = torch.var_mean(teacher, dim=-1, correction=0)
+    per_token = normalised_factor * difference.square().mean(dim=-1)
+    per_token = per_token + mean_factor * (student_mean - teacher_mean).square()
+    per_token = per_token + variance_factor * (student_variance - teacher_variance).abs()
+    return _mean_over_real(per_token, mask)
+
+
+def attention_transfer_loss(
+    student_scores: Float[Tensor, "batch student_heads seq seq"],
+    teacher_scores: Float[Tensor, "batch teacher_heads seq seq"],
+    mask: Bool[Tensor, "batch seq"],
+    *,
+    average_heads: bool,
+) -> Float[Tensor, ""]:
+    """Attention transfer: how far the student's attention is from the teacher's, KL(teacher row || student row).
+
+    AT = mean over real queries t and heads a of sum over real keys k of p[t, a, k] * (log p[t, a, k] - log q[t, a, k]),
+    with p the teacher's and q the student's softmax over the keys. With `average_heads` p and q are first averaged over
+    the heads (the probabilities, not the scores), so that the head counts may differ; a study that varies head counts
+    must use it in every arm.
+
+    Deviation from the released code, which takes the cross-entropy (same gradient, but not 0 for a perfect copy) and
+    counts padded queries.
+
+    Args:
+        student_scores: before the softmax; what they hold at padded keys does not matter.
+        teacher_scores: the same of the teacher.
+        mask: True at real tokens, for queries and keys alike.
+        average_heads: compare the mean map of all heads instead of head with head.
+
+    Raises:
+        ValueError: head counts differ and `average_heads` is False.
+
+    Source: Sun et al. 2020, MobileBERT, section "training objectives" (arXiv 2004.02984).
+
+    >>> scores = torch.zeros(1, 1, 2, 2)
+    >>> attention_transfer_loss(scores, scores, torch.ones(1, 2, dtype=torch.bool), average_heads=False).item()
+    0.0
+    """
+    num_student_heads, num_teacher_heads = student_scores.shape[1], teacher_scores.shape[1]
+    if not average_heads and num_student_heads != num_teacher_heads:
+        raise ValueError(
+            f"attention is compared head by head only between equal head counts, got {num_student_heads} (student) and "
+            f"{num_teacher_heads} (teacher); set average_heads=True"
+        )
+    student = _log_attention(student_scores, mask, average_heads)
+    teacher = _log_attention(teacher_scores.detach(), mask, average_heads)
+    divergence = torch.linalg.vecdot(teacher.exp(), teacher - student)  # (batch, heads, query)
+    return _mean_over_real(divergence.mean(dim=1), mask)
+
+
+def masked_language_distillation_loss(
+    student_logits: Float[Tensor, "masked vocab"],
+    teacher_logits: Float[Tensor, "masked vocab"],
+    labels: Int[Tensor, " masked"],
+    alpha: float,
+) -> Float[Tensor, ""]:
+    """Pre-training distillation without its next-sentence term: cross-entropy against labels and teacher, mixed.
+
+    - mean over masked positions of sum over words w of (alpha * [w = label] + (1 - alpha) * p[w]) * log q[w], with p
+    the teacher's and q the student's softmax. It is alpha * MLM + (1 - alpha) * KD of the paper. Cross-entropy, not KL:
+    at a perfect copy it is the teacher's entropy, not 0.
+
+    Args:
+        student_logits: over the vocabulary, at masked positions only (gathered before the head: logits elsewhere are
+            never computed).
+        teacher_logits: the same of the teacher.
+        labels: the words that were there.
+        alpha: share of the labels, from 0 (teacher only) to 1 (labels only); the released command uses 0.5.
+
+    Raises:
+        ValueError: alpha outside [0, 1].
+
+    Source: Sun et al. 2020, MobileBERT, section "training objectives" (arXiv 2004.02984); google-research/mobilebert,
+    `distill_ground_truth_ratio`.
+
+    >>> logits = torch.zeros(1, 4)
+    >>> round(masked_language_distillation_loss(logits, logits, torch.tensor([2]), 0.5).item(), 4)
+    1.3863
+    """
+    if not 0.0 <= alpha <= 1.0:
+        raise ValueError(f"alpha, the share of the labels, must be from 0 to 1, got {alpha!r}")
+    target = teacher_logits.detach().softmax(dim=-1).mul_(1.0 - alpha)
+    target.scatter_add_(1, labels.unsqueeze(1), target.new_full((len(labels), 1), alpha))
+    return F.cross_entropy(student_logits, target)
+
+
+def _mean_over_real(values: Float[Tensor, "batch seq"], mask: Bool[Tensor, "batch seq"]) -> Float[Tensor, ""]:
+    """Mean of `values` where `mask` is True."""
+    return torch.where(mask, values, 0.0).sum() / mask.sum()
+
+
+def _log_attention(
+    scores: Float[Tensor, "batch heads seq seq"], mask: Bool[Tensor, "batch seq"], average_heads: bool
+) -> Float[Tensor, "batch maps seq seq"]:
+    """Log probabilities over the real keys (padded keys: the lowest finite number, of which exp is 0)."""
+    padded_keys = ~mask[:, None, None, :]  # (batch, 1, 1, key)
+    log_probabilities = F.log_softmax(scores.masked_fill(padded_keys, torch.finfo(scores.dtype).min), dim=-1)
+    if not average_heads:
+        return log_probabilities
+    # In log space, so that a probability too small for its type does not become log(0).
+    return log_probabilities.logsumexp(dim=1, keepdim=True) - math.log(scores.shape[1])

@@ -1,0 +1,185 @@
+"""Where trials run: joblib dispatches them, each in a supervised process of its own.
+
+One process per trial, so that a killed, crashed or hung worker costs its trial a restart from its checkpoint and
+nothing else. joblib's tasks are the supervisors, threads here; a cluster backend would run the same supervisors
+elsewhere.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from joblib import Parallel, delayed
+
+from search.record import TrialRecord, read_record, write_record
+from search.worker import Job, serve, static_measurements
+
+MAX_DEATHS = 3
+
+
+class DiskFullError(Exception):
+    """A worker could not write; the message names what and where."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watcher:
+    """Whom the driver tells what happens. Called from several threads."""
+
+    say: Callable[[str], None] = lambda text: None
+    """A line for people."""
+    progress: Callable[[str, str, int], None] = lambda fingerprint, stage, updates: None
+    """A trial (by fingerprint) is in `stage` and has done `updates` steps."""
+
+
+def execute(
+    jobs: Sequence[Job], *, workers: int, watcher: Watcher, hang_seconds: float = 300.0
+) -> Iterator[TrialRecord]:
+    """Run jobs in `workers` processes, one torch thread each, and yield records as they come.
+
+    Args:
+        hang_seconds: a worker that says nothing for so long is killed and its trial restarted.
+
+    Raises:
+        DiskFullError: a worker ran out of disk; the others are stopped, finished trials and checkpoints stay.
+    """
+    stop = threading.Event()
+    context = _context()
+    tasks = (delayed(_supervise)(context, job, watcher, hang_seconds, stop) for job in jobs)
+    results = Parallel(n_jobs=workers, backend="threading", return_as="generator_unordered")(tasks)
+    try:
+        for result in results:
+            if isinstance(result, str):
+                raise DiskFullError(result)
+            if result is not None:
+                yield result
+    finally:
+        stop.set()
+        with contextlib.suppress(Exception):
+            for _ in results:
+                pass
+
+
+def _context() -> Any:
+    """Processes forked from a server that has imported torch once; a fresh interpreter where there is no fork.
+
+    The server is started with PYTHONSAFEPATH: a user's folder with its own search/ must not shadow ours.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["search.worker"])
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        from multiprocessing import forkserver
+
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+    return context
+
+
+_start_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Keep multiprocessing from running the user's script again in every worker: nothing of ours lives in
+    `__main__`."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _supervise(
+    context: Any, job: Job, watcher: Watcher, hang_seconds: float, stop: threading.Event
+) -> TrialRecord | str | None:
+    """Run one job until it is done. Returns its record, a text when the disk is full, None when stopped."""
+    deaths = 0
+    while not stop.is_set():
+        message = _run_process(context, job, watcher, hang_seconds, stop, deaths)
+        if message is None:
+            return None
+        kind, text = message
+        if kind == "done":
+            return read_record(job.record_path)
+        if kind == "disk":
+            stop.set()
+            return text
+        if kind == "error":
+            return _failed(job, text, deaths)
+        deaths += 1
+        if deaths >= MAX_DEATHS:
+            return _failed(job, f"its worker died {deaths} times, the last time because it {text}", deaths)
+        watcher.say(f"trial {job.fingerprint}: its worker {text}; restarting it from its last checkpoint")
+    return None
+
+
+def _run_process(
+    context: Any, job: Job, watcher: Watcher, hang_seconds: float, stop: threading.Event, deaths: int
+) -> tuple[str, str] | None:
+    """One process of a job. Returns its last message, ("died", how), or None when stopped."""
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=serve, args=(job, theirs, deaths), daemon=True)
+    with _start_lock, _hidden_main():
+        process.start()
+    theirs.close()
+    try:
+        return _listen(ours, process, job, watcher, hang_seconds, stop)
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+
+
+def _listen(
+    channel: Connection, process: Any, job: Job, watcher: Watcher, hang_seconds: float, stop: threading.Event
+) -> tuple[str, str] | None:
+    last_heard = time.monotonic()
+    while not stop.is_set():
+        if not channel.poll(0.2):
+            if time.monotonic() - last_heard > hang_seconds:
+                return "died", f"was silent for {hang_seconds:g} s and was killed"
+            continue
+        try:
+            kind, *content = channel.recv()
+        except (EOFError, OSError):
+            process.join(5)
+            return "died", f"ended with exit code {process.exitcode}"
+        last_heard = time.monotonic()
+        if kind == "progress":
+            watcher.progress(job.fingerprint, content[0], content[1])
+        elif kind == "note":
+            watcher.say(content[0])
+        else:
+            return kind, content[0]
+    return None
+
+
+def _failed(job: Job, reason: str, restarts: int) -> TrialRecord:
+    """The record of a trial that cannot be run; it costs the study this trial, not the others."""
+    record = TrialRecord(
+        fingerprint=job.fingerprint,
+        status="failed",
+        reason=reason,
+        role=job.role,
+        spec=job.spec,
+        measurements=(*job.measurements, *static_measurements(job.spec)),
+        curves=(),
+        provenance={"restarts": restarts},
+        trials=job.proposals,
+    )
+    write_record(job.record_path, record)
+    return record

@@ -1,0 +1,61 @@
+"""The raw samples of one latency session and their conditions, as a value; `search.values` makes it JSON and back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from model_zoo.config import EncoderConfig
+from search.latency.case import LatencyCase
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencySeries:
+    """One encoder's samples."""
+
+    config: EncoderConfig
+    repeats: int
+    """Forward passes per sample."""
+    forward_ns: tuple[float, ...]
+    """Nanoseconds per forward pass, one sample per round."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedSeries:
+    """One candidate's samples."""
+
+    name: str
+    series: LatencySeries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencySession:
+    """Candidates, the reference and a second copy of the reference (the A/A control), timed in the same rounds."""
+
+    case: LatencyCase
+    reference: LatencySeries
+    control: LatencySeries
+    """The reference once more: its ratio to the reference is 1 but for noise that pairing did not remove."""
+    candidates: tuple[NamedSeries, ...]
+    orders: tuple[tuple[int, ...], ...]
+    """Which encoder ran when, [round][position]: 0 is the reference, 1 the control, 2 the first candidate."""
+    seed: int
+    warmup: int
+    conditions: dict[str, Any]
+    """Machine, versions, thread counts, load average before and after (absent where the system has none), times."""
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ValueError(f"schema must be {SCHEMA}, got {self.schema}; this latency session is of another version")
+        everything = [self.reference, self.control, *(candidate.series for candidate in self.candidates)]
+        counts = sorted({len(series.forward_ns) for series in everything} | {len(self.orders)})
+        if len(counts) != 1 or counts[0] < 1:
+            raise ValueError(f"every series of a latency session must have one sample per round, got counts {counts}")
+        if not all(0 < sample < float("inf") for series in everything for sample in series.forward_ns):
+            raise ValueError("samples of a latency session must be above 0 and finite, got one that is not")
+
+    @property
+    def rounds(self) -> int:
+        """Samples of every encoder."""
+        return len(self.orders)

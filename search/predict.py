@@ -1,0 +1,96 @@
+"""What a trial will cost before anything runs: time, memory and disk, from its spec alone.
+
+Time is training FLOPs over a sustained rate plus a fixed price per operation, which is what small encoders mostly
+pay. Both constants were measured on one core (benchmarks.prediction prints them anew); a prediction is for orientation,
+within a factor of two on other machines.
+"""
+
+from dataclasses import dataclass
+
+from model_zoo.config import EncoderConfig
+from model_zoo.cost import cost
+from search.trial import TrialSpec
+
+FLOPS_PER_SECOND = 25e9
+SECONDS_PER_OPERATION = 45e-6
+BACKWARD_FACTOR = 3
+"""Forward and backward of a training step, in forward passes."""
+PROCESS_BYTES = 400_000_000
+"""A Python process with torch, before any tensor of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """Cost of one trial on one core, its teacher's training not included."""
+
+    train_seconds: float
+    memory_bytes: int
+    disk_bytes: int
+
+
+def predict(spec: TrialSpec) -> Prediction:
+    """The cost of one trial."""
+    recipe, data = spec.recipe, spec.data
+    student = _Step(spec.student, data.length)
+    teacher = None if spec.teacher is None else _Step(spec.teacher.student, data.length)
+    seconds = 0.0
+    if recipe.knowledge_transfer is not None and teacher is not None:
+        transfer = recipe.knowledge_transfer
+        # Phase l runs l of L blocks of both networks: (L + 1) / 2L of them on average.
+        share = (spec.student.num_layers + 1) / (2 * spec.student.num_layers)
+        step = student.train(transfer.batch_size) + teacher.forward(transfer.batch_size)
+        seconds += transfer.steps * share * step
+    batch_size = recipe.pre_training.batch_size
+    step = student.train(batch_size) + student.vocabulary(batch_size, BACKWARD_FACTOR)
+    if teacher is not None and recipe.pre_training.teacher_share > 0:
+        step += teacher.forward(batch_size) + teacher.vocabulary(batch_size, 1)
+    seconds += recipe.pre_training.steps * step
+    seconds += len(data.tasks) * recipe.fine_tuning.steps * student.train(recipe.fine_tuning.batch_size)
+    return Prediction(train_seconds=seconds, memory_bytes=_memory(spec), disk_bytes=_disk(spec))
+
+
+class _Step:
+    """Seconds of one step of an encoder on one core."""
+
+    def __init__(self, config: EncoderConfig, length: int) -> None:
+        self.config, self.length = config, length
+        self.flops = cost(config, length).flops
+        per_block = 14 + 8 * config.num_feed_forward + (8 if config.use_bottleneck else 0)
+        self.operations = config.num_layers * per_block + 12
+
+    def forward(self, batch_size: int) -> float:
+        return batch_size * self.flops / FLOPS_PER_SECOND + self.operations * SECONDS_PER_OPERATION / 3
+
+    def train(self, batch_size: int) -> float:
+        flops = BACKWARD_FACTOR * batch_size * self.flops
+        return flops / FLOPS_PER_SECOND + self.operations * SECONDS_PER_OPERATION
+
+    def vocabulary(self, batch_size: int, passes: int) -> float:
+        masked = 0.15 * batch_size * self.length
+        return passes * 2 * masked * self.config.vocab_size * self.config.hidden_size / FLOPS_PER_SECOND
+
+
+def _head_parameters(config: EncoderConfig) -> int:
+    extra = config.vocab_size * (config.hidden_size - config.embedding_size + 1)
+    return extra + config.hidden_size * (config.hidden_size + 5)
+
+
+def _memory(spec: TrialSpec) -> int:
+    """Weights with gradient and two moments, the teacher's weights, and the maps that one step keeps."""
+    config = spec.student
+    trained = cost(config).parameters + _head_parameters(config)
+    fixed = (
+        0 if spec.teacher is None else cost(spec.teacher.student).parameters + _head_parameters(spec.teacher.student)
+    )
+    tokens = spec.recipe.pre_training.batch_size * spec.data.length
+    widths = 4 * config.hidden_size + 8 * config.bottleneck_size
+    widths += config.num_feed_forward * (2 * config.feed_forward_size + 3 * config.bottleneck_size)
+    maps = tokens * config.num_layers * (widths + config.num_heads * spec.data.length)
+    logits = round(0.15 * tokens) * config.vocab_size * 4
+    return PROCESS_BYTES + 4 * (4 * trained + fixed + maps + logits)
+
+
+def _disk(spec: TrialSpec) -> int:
+    """The weights file: the pre-trained network, and the encoder once more for every task."""
+    parameters = cost(spec.student).parameters
+    return 4 * (parameters * (1 + len(spec.data.tasks)) + _head_parameters(spec.student)) + 100_000

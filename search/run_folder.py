@@ -1,0 +1,98 @@
+"""The run folder as a whole: whose it is, and that one driver at a time works in it."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from search.files import read_json, write_whole
+from search.fingerprint import fingerprint
+from search.study import Ablation, Search
+from search.values import to_json
+
+SCHEMA = 1
+FOLDERS = ("trials", "weights", "latency", "checkpoints")
+
+
+def study_document(study: Search | Ablation, about: Mapping[str, Any]) -> dict[str, Any]:
+    """What study.json says: the declaration, and `about` (command, data report, ...)."""
+    arms: dict[str, Any] = {}
+    if isinstance(study, Ablation):
+        arms = {
+            "arms": [{"name": arm.name, "because": arm.because} for arm in study.arms],
+            "seeds": list(study.seeds),
+            "smallest_effect": study.smallest_effect,
+        }
+    return {
+        "schema": SCHEMA,
+        "study": study.name,
+        "scale": study.scale,
+        "kind": study.kind,
+        "question": study.question,
+        "baseline": to_json(study.baseline),
+        "baseline_fingerprint": fingerprint(study.baseline),
+        "objectives": ["validation/accuracy", "latency_ratio"],
+        "scaling": to_json(study.scaling),
+        "latency": to_json(study.latency),
+        **arms,
+        **about,
+    }
+
+
+@contextlib.contextmanager
+def open_run(folder: Path, document: Mapping[str, Any]) -> Iterator[None]:
+    """Make or check the run folder and hold its lock.
+
+    Raises:
+        ValueError: the folder is another run's (study, scale, recipe or data differ), or another process works in it.
+    """
+    check_run(folder, document)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _lock(folder):
+        for name in FOLDERS:
+            (folder / name).mkdir(exist_ok=True)
+        known = read_json(folder / "study.json") if (folder / "study.json").exists() else {}
+        write_whole(folder / "study.json", json.dumps({**known, **document}, indent=1) + "\n")
+        yield
+
+
+def check_run(folder: Path, document: Mapping[str, Any]) -> None:
+    """Raises ValueError unless the folder is empty, absent, or this run's."""
+    path = folder / "study.json"
+    if not path.exists():
+        if folder.exists() and any(entry.name != ".lock" for entry in folder.iterdir()):
+            raise ValueError(
+                f"{folder.name} must be a run folder or empty, got a folder without study.json; use --runs"
+            )
+        return
+    found = read_json(path)
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        raise ValueError(f"{folder.name}/study.json must have schema {SCHEMA}, got another version; use --runs")
+    for name, what in (("study", "study"), ("scale", "scale"), ("baseline_fingerprint", "recipe or data")):
+        if found.get(name) != document[name]:
+            raise ValueError(
+                f"{folder.name} belongs to another run: its {what} is {found.get(name)}, asked for was "
+                f"{document[name]}; choose another folder with --runs"
+            )
+
+
+def update_study(folder: Path, **about: Any) -> None:
+    """Add to study.json."""
+    path = folder / "study.json"
+    write_whole(path, json.dumps({**read_json(path), **about}, indent=1) + "\n")
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock: the user is trusted there
+        yield
+        return
+    with open(folder / ".lock", "w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(f"{folder.name} is in use by another process; wait for it or choose --runs") from None
+        yield

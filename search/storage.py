@@ -1,0 +1,166 @@
+"""The Optuna study of a run: proposes configurations, and mirrors the trial files for optuna and optuna-dashboard.
+
+The trial files are the truth. Whatever the database says that they do not, it is rebuilt from them.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import optuna
+from optuna.distributions import CategoricalDistribution, distribution_to_json, json_to_distribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from model_zoo.config import EncoderConfig
+from search.fingerprint import fingerprint
+from search.record import Proposal, TrialRecord
+from search.seeds import stream_seed
+from search.study import Ablation, Search, plan
+from search.trial import TrialSpec
+
+OBJECTIVES = ("validation/accuracy", "latency_ratio")
+DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
+ASKS_PER_TRIAL = 20
+
+
+class Proposed(NamedTuple):
+    """A proposal and the trial it stands for."""
+
+    proposal: Proposal
+    spec: TrialSpec
+
+
+def open_study(path: Path, name: str, told: Sequence[tuple[Proposal, TrialRecord]]) -> optuna.Study:
+    """The run's Optuna study, holding exactly the trials of `told` (in the order of their numbers).
+
+    Args:
+        path: the SQLite file.
+        told: every proposal of a finished generation with its record.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    url = f"sqlite:///{path.resolve()}"
+    ordered = sorted(told, key=lambda pair: pair[0].number)
+    if path.exists():
+        try:
+            study = optuna.load_study(study_name=name, storage=url)
+            if _agrees(study, ordered):
+                return study
+        except Exception as error:  # any damage to a file that can be rebuilt has the same mend
+            optuna.logging.get_logger(__name__).warning(f"{path.name} is rebuilt from the trial files ({error})")
+        path.unlink()
+    study = optuna.create_study(study_name=name, storage=url, directions=list(DIRECTIONS))
+    study.set_metric_names(list(OBJECTIVES))
+    study.add_trials([_frozen(proposal, record) for proposal, record in ordered])
+    return study
+
+
+def tell(study: optuna.Study, proposal: Proposal, record: TrialRecord) -> None:
+    """Give Optuna the outcome of one proposal: its objectives, or that it failed."""
+    trials = study.get_trials(deepcopy=False)
+    if proposal.number >= len(trials):
+        study.add_trial(_frozen(proposal, record))
+        return
+    if trials[proposal.number].state.is_finished():
+        return
+    values = _values(record)
+    if values is None:
+        study.tell(proposal.number, state=TrialState.FAIL)
+    else:
+        study.tell(proposal.number, values)
+
+
+def propose(study: optuna.Study, search: Search, generation: int, count: int, known: set[str]) -> list[Proposed]:
+    """Ask until there are `count` configurations not in `known`, or the space seems exhausted.
+
+    Duplicates are among the result too: they are told their stored value and cost no trial. The sampler is made anew
+    with a seed of (study seed, generation), so that a resumed search goes on as an uninterrupted one would.
+    """
+    study.sampler = _sampler(search, generation)
+    if generation == 0:
+        for params in search.first:
+            study.enqueue_trial(params)
+    found: list[Proposed] = []
+    fresh: set[str] = set()
+    for _ in range(count * ASKS_PER_TRIAL):
+        if len(fresh) >= count:
+            break
+        trial = study.ask()
+        spec = _spec(search, search.space(trial))
+        mark = fingerprint(spec)
+        trial.set_user_attr("fingerprint", mark)
+        found.append(Proposed(_proposal(trial.number, generation, trial.params, trial.distributions), spec))
+        if mark not in known:
+            fresh.add(mark)
+    return found
+
+
+def planned_proposals(ablation: Ablation) -> list[Proposed]:
+    """Every (arm, seed) of an ablation as an Optuna trial of generation 0."""
+    arms, seeds = [arm.name for arm in ablation.arms], list(ablation.seeds)
+    distributions: dict[str, Any] = {"arm": CategoricalDistribution(arms), "seed": CategoricalDistribution(seeds)}
+    return [
+        Proposed(_proposal(number, 0, {"arm": one.arm, "seed": one.seed}, distributions, one.arm), one.spec)
+        for number, one in enumerate(plan(ablation))
+    ]
+
+
+def _spec(search: Search, encoder: EncoderConfig) -> TrialSpec:
+    return replace(search.baseline, student=encoder)
+
+
+def _sampler(search: Search, generation: int) -> optuna.samplers.BaseSampler:
+    """TPE for two objectives, every default that matters named: they changed between releases."""
+    return optuna.samplers.TPESampler(
+        seed=stream_seed(search.sampler_seed, "sampler", generation) % 2**32,
+        n_startup_trials=search.startup_trials,
+        multivariate=False,
+        group=False,
+        constant_liar=True,
+        n_ei_candidates=24,
+    )
+
+
+def _proposal(
+    number: int, generation: int, params: dict[str, Any], distributions: dict[str, Any], arm: str | None = None
+) -> Proposal:
+    written = {name: distribution_to_json(distribution) for name, distribution in distributions.items()}
+    return Proposal(number=number, generation=generation, params=dict(params), distributions=written, arm=arm)
+
+
+def _values(record: TrialRecord) -> list[float] | None:
+    values = [record.value(metric) for metric in OBJECTIVES]
+    if record.status != "complete" or any(value is None for value in values):
+        return None
+    return [value for value in values if value is not None]
+
+
+def _frozen(proposal: Proposal, record: TrialRecord) -> FrozenTrial:
+    values = _values(record)
+    return create_trial(
+        params=proposal.params,
+        distributions={name: json_to_distribution(text) for name, text in proposal.distributions.items()},
+        values=values,
+        state=TrialState.COMPLETE if values is not None else TrialState.FAIL,
+        user_attrs={"fingerprint": record.fingerprint, "status": record.status},
+    )
+
+
+def _agrees(study: optuna.Study, told: Sequence[tuple[Proposal, TrialRecord]]) -> bool:
+    trials = study.get_trials(deepcopy=False)
+    if len(trials) != len(told):
+        return False
+    for trial, (proposal, record) in zip(trials, told, strict=True):
+        values = _values(record)
+        state = TrialState.COMPLETE if values is not None else TrialState.FAIL
+        same = trial.state == state and (values is None or trial.values == values)
+        if not same or json.dumps(trial.params) != json.dumps(proposal.params):
+            return False
+    return True
+
+
+def front(study: optuna.Study) -> list[str]:
+    """Fingerprints of the non-dominated trials, in the order of their numbers."""
+    return list(dict.fromkeys(trial.user_attrs["fingerprint"] for trial in study.best_trials))

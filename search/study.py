@@ -1,0 +1,260 @@
+"""A study as a value: a question, the trials that could answer it, and how many. Plans without training anything."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple, Protocol
+
+from model_zoo.config import EncoderConfig
+from model_zoo.cost import cost
+from search.data.source import DataSources
+from search.data.spec import DataSpec
+from search.fingerprint import fingerprint
+from search.latency.case import LatencyCase
+from search.trial import TrialSpec
+
+Scale = Literal["smoke", "cpu", "gpu", "paper"]
+SCALES: tuple[Scale, ...] = ("smoke", "cpu", "gpu", "paper")
+SIGNIFICANCE = 0.05
+
+
+class Suggests(Protocol):
+    """The part of an Optuna trial that a space uses."""
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """One of the choices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """One quantity that was scaled down from the paper's."""
+
+    what: str
+    paper: str
+    here: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A multi-objective search: accuracy on validation up, latency relative to the baseline's encoder down.
+
+    Every `space` is a function of a trial that suggests by `suggest_categorical` and returns the student's encoder.
+    """
+
+    name: str
+    question: str
+    scale: Scale
+    baseline: TrialSpec
+    """The paper's configuration at this scale; its encoder is the latency reference."""
+    space: Callable[[Suggests], EncoderConfig]
+    num_trials: int
+    """Distinct configurations to train, the first ones included."""
+    generation_size: int
+    first: tuple[dict[str, Any], ...]
+    """Parameters tried before the sampler proposes any: the paper's and what the user named."""
+    latency: LatencyCase
+    latency_rounds: int
+    sampler_seed: int = 0
+    startup_trials: int = 8
+    """Random configurations before the sampler models anything."""
+    confirmation_seeds: tuple[int, ...] = ()
+    """Fresh seeds with which the front is trained again before anything is concluded."""
+    scaling: tuple[Scaling, ...] = ()
+
+    @property
+    def kind(self) -> Literal["search"]:
+        """What the study file says of it."""
+        return "search"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One value of what is compared, with the reason to try it."""
+
+    name: str
+    because: str
+    spec: TrialSpec
+    """At any seed; `plan` sets the study's seeds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equal:
+    """What all arms must share: largest over smallest at most 1 + tolerance."""
+
+    what: Literal["parameters", "flops", "student_updates"]
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ablation:
+    """Arms compared inside seeds (blocks). The first arm is the baseline of every contrast."""
+
+    name: str
+    question: str
+    scale: Scale
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+    smallest_effect: float
+    """The smallest difference in the primary metric (accuracy, points) that would matter."""
+    latency: LatencyCase
+    latency_rounds: int
+    equal: tuple[Equal, ...] = ()
+    scaling: tuple[Scaling, ...] = ()
+
+    @property
+    def kind(self) -> Literal["ablation"]:
+        """What the study file says of it."""
+        return "ablation"
+
+    @property
+    def baseline(self) -> TrialSpec:
+        """The first arm at the first seed."""
+        return at_seed(self.arms[0].spec, self.seeds[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """What a file of studies/ declares: a question and its trials as a function of scale and data."""
+
+    name: str
+    question: str
+    sources: Callable[[Scale], DataSources]
+    """The data it runs on unless the user brings others."""
+    declare: Callable[[Scale, DataSpec], Search | Ablation]
+
+
+class Planned(NamedTuple):
+    """One trial of an ablation."""
+
+    arm: str
+    seed: int
+    spec: TrialSpec
+
+
+def at_seed(spec: TrialSpec, seed: int) -> TrialSpec:
+    """The same trial, and its teacher, with another seed."""
+    teacher = None if spec.teacher is None else replace(spec.teacher, seed=seed)
+    return replace(spec, seed=seed, teacher=teacher)
+
+
+def plan(study: Ablation) -> tuple[Planned, ...]:
+    """All trials of an ablation, seed by seed.
+
+    Raises:
+        ValueError: two arms are the same trial (a dead knob), arms said to be equal are not, or the seeds are too few
+        for
+            any verdict (the two-sided sign-flip test cannot go below 2^(1 - seeds), times the arms compared).
+    """
+    _check_distinct(study)
+    for equal in study.equal:
+        _check_equal(study, equal)
+    floor = 2.0 ** (1 - len(study.seeds)) * (len(study.arms) - 1)
+    if study.scale != "smoke" and floor > SIGNIFICANCE:
+        raise ValueError(
+            f"{study.name}: {len(study.seeds)} seeds cannot reach a verdict on {len(study.arms) - 1} contrasts "
+            f"(smallest possible p {floor:.3f}, needed {SIGNIFICANCE}); use more seeds or fewer arms"
+        )
+    return tuple(
+        Planned(arm.name, seed, at_seed(arm.spec, seed)) for seed, arm in itertools.product(study.seeds, study.arms)
+    )
+
+
+def _check_distinct(study: Ablation) -> None:
+    seen: dict[str, str] = {}
+    for arm in study.arms:
+        other = seen.setdefault(fingerprint(at_seed(arm.spec, 0)), arm.name)
+        if other != arm.name:
+            raise ValueError(f"{study.name}: arms {other!r} and {arm.name!r} are the same trial; a knob is dead")
+
+
+def _check_equal(study: Ablation, equal: Equal) -> None:
+    amounts = {arm.name: _amount(arm.spec, equal.what) for arm in study.arms}
+    low, high = min(amounts, key=lambda name: amounts[name]), max(amounts, key=lambda name: amounts[name])
+    if amounts[high] > amounts[low] * (1 + equal.tolerance):
+        raise ValueError(
+            f"{study.name}: {equal.what} must be equal within {equal.tolerance:.1%}, got {amounts[low]:,} for {low!r} "
+            f"and {amounts[high]:,} for {high!r}"
+        )
+
+
+def _amount(spec: TrialSpec, what: str) -> int:
+    if what == "student_updates":
+        return spec.recipe.student_updates
+    total = cost(spec.student, spec.data.length)
+    return total.parameters if what == "parameters" else total.flops
+
+
+class Replay:
+    """Stands in for an Optuna trial: answers with given parameters and notes the choices offered."""
+
+    def __init__(self, params: dict[str, Any] | None = None) -> None:
+        self.params = dict(params or {})
+        self.choices: dict[str, tuple[Any, ...]] = {}
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """The given value (the first choice where none was given)."""
+        self.choices[name] = tuple(choices)
+        value = self.params.setdefault(name, self.choices[name][0])
+        if value not in self.choices[name]:
+            raise ValueError(f"{name} must be one of {', '.join(map(str, self.choices[name]))}; got {value!r}")
+        return value
+
+
+def configuration(search: Search, params: dict[str, Any]) -> TrialSpec:
+    """The trial that the space makes of given parameters. Raises ValueError for an unknown knob or a value outside."""
+    replay = Replay(params)
+    encoder = search.space(replay)
+    unknown = sorted(set(params) - set(replay.choices))
+    if unknown:
+        raise ValueError(f"{search.name} has no knob {unknown[0]!r}; its knobs are {', '.join(replay.choices)}")
+    return replace(search.baseline, student=encoder)
+
+
+def knobs(search: Search) -> dict[str, tuple[Any, ...]]:
+    """Each knob with all its choices, in the order in which the space asks; conditional choices are merged."""
+    merged: dict[str, dict[Any, None]] = {}
+    for replay, _ in _walk(search.space):
+        for name, choices in replay.choices.items():
+            merged.setdefault(name, {}).update(dict.fromkeys(choices))
+    return {name: tuple(choices) for name, choices in merged.items()}
+
+
+def all_configurations(search: Search) -> dict[str, TrialSpec]:
+    """Every distinct trial of the space, by fingerprint."""
+    specs = (replace(search.baseline, student=encoder) for _, encoder in _walk(search.space))
+    return {fingerprint(spec): spec for spec in specs}
+
+
+def check_search(search: Search) -> None:
+    """Raises ValueError for a dead knob, a first configuration outside the space, or counts that make no sense."""
+    if search.num_trials < 1:
+        raise ValueError(f"a search needs at least 1 trial, got {search.num_trials}")
+    for params in search.first:
+        configuration(search, params)
+    for name, choices in knobs(search).items():
+        if len(choices) > 1 and not _matters(search, name):
+            raise ValueError(f"{search.name}: knob {name!r} is dead: none of its choices changes the encoder")
+
+
+def _matters(search: Search, name: str) -> bool:
+    seen: dict[str, set[str]] = {}
+    for replay, encoder in _walk(search.space):
+        others = str(sorted((key, value) for key, value in replay.params.items() if key != name))
+        seen.setdefault(others, set()).add(fingerprint(encoder))
+    return any(len(encoders) > 1 for encoders in seen.values())
+
+
+def _walk(space: Callable[[Suggests], EncoderConfig]) -> list[tuple[Replay, EncoderConfig]]:
+    """Every path through a space, depth first: conditional knobs included."""
+    found: list[tuple[Replay, EncoderConfig]] = []
+    pending: list[dict[str, Any]] = [{}]
+    while pending:
+        fixed = pending.pop(0)
+        replay = Replay(fixed)
+        encoder = space(replay)
+        open_names = [name for name in replay.choices if name not in fixed]
+        if not open_names:
+            found.append((replay, encoder))
+            continue
+        pending += [{**fixed, open_names[0]: choice} for choice in replay.choices[open_names[0]]]
+    return found

@@ -1,0 +1,66 @@
+"""Scores of a fine-tuned network on validation and test, with bootstrap intervals over the rows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from model_zoo.networks import TaskNetwork
+from search.data.metrics import score, score_interval
+from search.data.spans import decode_spans
+from search.data.spec import TaskSpec
+from search.data.tasks import TaskSplit
+from search.record import Interval, Measurement
+from search.seeds import stream_seed
+from search.training.stages import task_tensors
+
+BATCH_SIZE = 256
+SECONDARY = {"f1": ("accuracy",), "span_f1": ("exact_match",), "spearman": ("pearson",)}
+"""Metrics that GLUE and SQuAD report beside a primary one."""
+
+
+def evaluate(network: TaskNetwork, task: TaskSpec, splits: Mapping[str, TaskSplit], seed: int) -> list[Measurement]:
+    """The task's primary and secondary metrics, in per cent.
+
+    Metric names are `<task>/<metric>` on test and `validation/<task>/<metric>` on validation. The interval is a
+    bootstrap over the rows: what another sample of test rows could give, not what another seed could.
+    """
+    found: list[Measurement] = []
+    for split in ("validation", "test"):
+        prefix = "validation/" if split == "validation" else ""
+        predictions, labels = predict(network, task, splits[split])
+        for metric in (task.metric, *SECONDARY.get(task.metric, ())):
+            value = 100 * score(metric, predictions, labels)
+            bounds = score_interval(metric, predictions, labels, seed=stream_seed(seed, "bootstrap", split))
+            conditions: dict[str, Any] = {"task": task.name, "split": split, "primary": metric == task.metric}
+            found.append(
+                Measurement(
+                    metric=f"{prefix}{task.name}/{metric}",
+                    value=value,
+                    unit="%",
+                    n=len(labels),
+                    conditions=conditions,
+                    interval=Interval(low=100 * bounds.low, high=100 * bounds.high, level=bounds.level),
+                )
+            )
+    return found
+
+
+@torch.inference_mode()
+def predict(network: TaskNetwork, task: TaskSpec, split: TaskSplit) -> tuple[Any, Any]:
+    """Predictions and labels as `search.data.metrics.score` takes them."""
+    network.eval()
+    device = next(network.parameters()).device
+    token_ids, mask, token_types, _ = task_tensors(split, device)
+    rows = range(0, len(split), BATCH_SIZE)
+    parts = [slice(start, start + BATCH_SIZE) for start in rows]
+    logits = (
+        torch.cat([network(token_ids[part], mask[part], token_types[part]) for part in parts]).float().cpu().numpy()
+    )
+    if task.kind == "classification":
+        return logits.argmax(1), split.labels
+    if task.kind == "regression":
+        return logits[:, 0].astype(np.float64), split.labels
+    assert split.spans is not None
+    return decode_spans(split, logits[:, :, 0], logits[:, :, 1]), split.spans.answers

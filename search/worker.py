@@ -1,0 +1,202 @@
+"""What runs inside a worker process: one trial, from its checkpoint if there is one, to its trial file."""
+
+import datetime
+import errno
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from multiprocessing import connection, parent_process
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from model_zoo.cost import cost
+from search.allocator import keep_freed_memory
+from search.data.prepare import open_data
+from search.files import write_whole
+from search.fingerprint import fingerprint
+from search.latency.measure import peak_memory_bytes
+from search.provenance import provenance
+from search.record import Measurement, Proposal, Role, TrialRecord, read_record, set_aside, write_record
+from search.training.checkpoint import load_checkpoint
+from search.training.loop import Keeper
+from search.training.train import train
+from search.trial import TrialSpec
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Home(NamedTuple):
+    """The folders of a run: its own, and the two that all runs under one root share."""
+
+    run: Path
+    data: Path
+    teachers: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One trial to execute, with all that its trial file will say beside what training gives."""
+
+    spec: TrialSpec
+    role: Role
+    home: Home
+    device: str = "cpu"
+    measurements: tuple[Measurement, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+    checkpoint_seconds: float = 20.0
+
+    @property
+    def fingerprint(self) -> str:
+        """The trial's."""
+        return fingerprint(self.spec)
+
+    @property
+    def record_path(self) -> Path:
+        """The trial file; teachers have a folder of their own that all studies share."""
+        if self.role == "teacher":
+            return self.home.teachers / self.fingerprint / "record.json"
+        return self.home.run / "trials" / f"{self.fingerprint}.json"
+
+    @property
+    def weights_path(self) -> Path:
+        """Where the trained weights go."""
+        if self.role == "teacher":
+            return self.home.teachers / self.fingerprint / "weights.safetensors"
+        return self.home.run / "weights" / f"{self.fingerprint}.safetensors"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Exists only while the trial runs."""
+        if self.role == "teacher":
+            return self.home.teachers / self.fingerprint / "checkpoint.safetensors"
+        return self.home.run / "checkpoints" / f"{self.fingerprint}.safetensors"
+
+
+def serve(job: Job, channel: "connection.Connection", restarts: int) -> None:
+    """Entry point of a worker process. Messages: ("progress", stage, updates), ("note", text), ("done", status),
+    ("disk", text) when the disk is full, ("error", text) for anything else."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides
+    _die_with_parent()
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=job.device != "cpu")
+    try:
+        record = run_job(job, channel, restarts)
+        channel.send(("done", record.status))
+    except OSError as error:
+        channel.send(("disk" if error.errno in DISK_ERRORS else "error", f"{error.strerror}: {error.filename}"))
+    except Exception as error:
+        channel.send(("error", f"{type(error).__name__}: {' '.join(str(error).split())}"))
+
+
+def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> TrialRecord:
+    """Train, measure, and write weights and trial file; the checkpoint goes last."""
+    if job.record_path.exists():
+        return read_record(job.record_path)
+    started = _now()
+    _drop_bad_checkpoint(job, channel)
+    keeper = Keeper(path=job.checkpoint_path, seconds=job.checkpoint_seconds, tell=_teller(channel))
+    outcome = train(
+        job.spec,
+        open_data(job.home.data, job.spec.data),
+        keeper=keeper,
+        teacher_weights=_teacher_weights(job),
+        device=job.device,
+    )
+    if outcome.weights:
+        write_whole(job.weights_path, save_tensors(outcome.weights))
+    history = provenance(device=job.device, threads=torch.get_num_threads()) | {
+        "started": started,
+        "finished": _now(),
+        "restarts": restarts,
+    }
+    record = TrialRecord(
+        fingerprint=job.fingerprint,
+        status="complete" if outcome.status == "complete" else "diverged",
+        reason=outcome.reason,
+        role=job.role,
+        spec=job.spec,
+        measurements=(*outcome.measurements, *job.measurements, *static_measurements(job.spec), *_memory()),
+        curves=outcome.curves,
+        provenance=history,
+        trials=job.proposals,
+    )
+    write_record(job.record_path, record)
+    job.checkpoint_path.unlink(missing_ok=True)
+    return record
+
+
+def static_measurements(spec: TrialSpec) -> tuple[Measurement, ...]:
+    """Parameters and FLOPs, exact by construction."""
+    total = cost(spec.student, spec.data.length)
+    scope = "encoder with embeddings, no heads"
+    return (
+        Measurement(metric="parameters", value=total.parameters, unit="parameters", n=1, conditions={"of": scope}),
+        Measurement(
+            metric="flops",
+            value=total.flops,
+            unit="FLOPs",
+            n=1,
+            conditions={"of": scope, "batch": 1, "length": spec.data.length, "counted": "2 x multiply-adds, forward"},
+        ),
+    )
+
+
+def _memory() -> tuple[Measurement, ...]:
+    peak = peak_memory_bytes()
+    if peak is None:
+        return ()
+    conditions: dict[str, Any] = {"of": "the whole training process"}
+    return (Measurement(metric="peak_memory_bytes", value=peak, unit="B", n=1, conditions=conditions),)
+
+
+def _teacher_weights(job: Job) -> dict[str, Tensor] | None:
+    if job.spec.teacher is None:
+        return None
+    return load_file(job.home.teachers / fingerprint(job.spec.teacher) / "weights.safetensors")
+
+
+def _drop_bad_checkpoint(job: Job, channel: "connection.Connection") -> None:
+    try:
+        if job.checkpoint_path.exists():
+            load_checkpoint(job.checkpoint_path)
+    except ValueError as error:
+        moved = set_aside(job.home.run, job.checkpoint_path)
+        channel.send(("note", f"{error}; moved to {moved.parent.name}/{moved.name}, the trial starts again"))
+
+
+def _teller(channel: "connection.Connection") -> Any:
+    """Progress at most four times a second; every message also says that the worker is alive."""
+    last = 0.0
+
+    def tell(stage: str, updates: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > 0.25:
+            last = time.monotonic()
+            channel.send(("progress", stage, updates))
+
+    return tell
+
+
+def _die_with_parent() -> None:
+    """End this process as soon as the driver is gone, however it went, so that no orphan writes into the run folder."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,34 @@
+"""The studies that ship, by name."""
+
+import difflib
+import importlib
+
+from search.study import SCALES, Scale, Study
+
+MODULES = {
+    "student-search": "studies.student_search",
+    "knowledge-transfer": "studies.knowledge_transfer",
+}
+
+
+def load_study(name: str) -> Study:
+    """The STUDY of that name. Raises ValueError with the nearest names where there is none."""
+    if name not in MODULES:
+        near = difflib.get_close_matches(name, MODULES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(MODULES)}"
+        raise ValueError(f"study must be one that `thinbert list` shows, got {name!r}; {hint}")
+    study: Study = importlib.import_module(MODULES[name]).STUDY
+    return study
+
+
+def all_studies() -> list[Study]:
+    """Every study, in the order of `thinbert list`."""
+    return [load_study(name) for name in MODULES]
+
+
+def check_scale(scale: str) -> Scale:
+    """The scale of that name. Raises ValueError otherwise."""
+    for known in SCALES:
+        if scale == known:
+            return known
+    raise ValueError(f"scale must be one of {', '.join(SCALES)}; got {scale!r}")

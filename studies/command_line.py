@@ -1,0 +1,234 @@
+"""The command `thinbert`. It parses, calls and prints; heavy libraries are imported inside the verbs that need them.
+
+Exit status: 0 done, 1 some trials failed, 2 bad input (one line on stderr says the rule, the value and the way out),
+130 interrupted.
+"""
+
+import importlib.metadata
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from studies import terminal
+from studies.request import RunRequest
+
+app = App(
+    name="thinbert",
+    help="A laboratory for thin BERTs: search, ablate, measure, report.",
+    version=lambda: importlib.metadata.version("thinbert"),
+    version_flags=["--version"],
+    help_format="plaintext",
+)
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document and nothing else.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        return int(status or 0)
+    except CycloptsError as error:
+        return _refuse(str(error).strip() or type(error).__name__)
+    except (ValueError, OSError) as error:
+        return _refuse(_one_line(error))
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return 130
+
+
+def _refuse(reason: str) -> int:
+    print(f"thinbert: {' '.join(reason.split())}", file=sys.stderr)
+    return 2
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        place = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{place}; free some space or mend the path, then run the same command again"
+    return str(error)
+
+
+@app.command(name="list")
+def list_studies(*, as_json: Json = False) -> int:
+    """The studies that ship, one line each."""
+    from studies.catalogue import all_studies
+
+    rows = [{"name": study.name, "question": study.question} for study in all_studies()]
+    terminal.show_json(rows) if as_json else terminal.show_rows([(row["name"], row["question"]) for row in rows])
+    return 0
+
+
+@app.command
+def show(study: str, *, scale: str = "cpu", runs: Path = Path("runs"), as_json: Json = False) -> int:
+    """Arms or space, trials, parameters and FLOPs, predicted time, memory and disk of a study; trains nothing.
+
+    Parameters
+    ----------
+    study
+        A name that `thinbert list` shows.
+    scale
+        smoke, cpu, gpu or paper.
+    runs
+        Folder of the runs, where the data may have been identified before.
+    """
+    from studies.overview import overview, overview_lines
+
+    found = overview(study, scale, runs)
+    terminal.show_json(found) if as_json else terminal.show_lines(overview_lines(found))
+    return 0
+
+
+@app.command
+def run(
+    study: str,
+    *,
+    scale: str = "cpu",
+    runs: Path = Path("runs"),
+    workers: int = 1,
+    trials: int | None = None,
+    corpus: str | None = None,
+    vocabulary: str | None = None,
+    tasks: str | None = None,
+    task_data: str | None = None,
+    task_file: Annotated[list[str] | None, Parameter(negative="")] = None,
+    first: Annotated[list[str] | None, Parameter(name="--try", negative="")] = None,
+    device: str = "auto",
+    as_json: Json = False,
+) -> int:
+    """Run a study, or go on with it: finished trials are never repeated. Ends with the front and the report's path.
+
+    Parameters
+    ----------
+    study
+        A name that `thinbert list` shows.
+    scale
+        smoke (minutes), cpu, gpu or paper.
+    runs
+        Folder of the runs; this one is written to RUNS/STUDY-SCALE.
+    workers
+        Trials trained side by side, one processor core each.
+    trials
+        Distinct configurations a search tries, instead of the scale's number.
+    corpus
+        Text to pre-train on: a file, a folder, or hub:OWNER/NAME; the built-in language where left out.
+    vocabulary
+        A vocab.txt in BERT's form; trained on the corpus where left out.
+    tasks
+        Names of tasks between commas, such as sst2,cola.
+    task_data
+        Folder that holds a folder per task in GLUE's or SQuAD's form, or hub:OWNER/NAME.
+    task_file
+        A task of your own: name=sentiment,file=reviews.csv,text=review,label=stars,metric=accuracy (and text2=...).
+    first
+        A configuration to try first: bottleneck_size=24,num_heads=2,num_feed_forward=4.
+    device
+        auto, cpu or cuda.
+    """
+    from studies.running import run_request
+
+    command = RunRequest(
+        study=study,
+        scale=scale,
+        runs=runs,
+        workers=workers,
+        trials=trials,
+        corpus=corpus,
+        vocabulary=vocabulary,
+        tasks=tuple(tasks.split(",")) if tasks else (),
+        task_data=task_data,
+        task_files=tuple(task_file or ()),
+        first=tuple(first or ()),
+        device=device,
+    )
+    return run_request(command, as_json=as_json)
+
+
+@app.command
+def report(run_folder: Path, *, out: Path | None = None, as_json: Json = False) -> int:
+    """Write the report of a run: one self-contained page, figures as PNG, tables as CSV and JSON.
+
+    Parameters
+    ----------
+    run_folder
+        A folder that `thinbert run` wrote.
+    out
+        Where the report goes; the run folder itself where left out.
+    """
+    if not (run_folder / "study.json").exists():
+        raise ValueError(f"RUN must be a folder that `thinbert run` wrote (with a study.json), got {run_folder}")
+    from reports.page import write_report
+
+    page = write_report(run_folder, out)
+    terminal.show_json({"report": str(page)}) if as_json else print(page)
+    return 0
+
+
+@app.command
+def compare(*names: str, length: int = 128, as_json: Json = False) -> int:
+    """Presets, config files (JSON) or trials (RUN:FINGERPRINT) side by side: fields that differ, cost, measurements.
+
+    Parameters
+    ----------
+    names
+        Such as mobilebert bert-base, a file my-config.json, or runs/student-search-cpu:3f2a.
+    length
+        Tokens of the sequence for which FLOPs are counted.
+    """
+    from reports.compare import compare as compare_items
+    from reports.compare import rows, to_documents
+
+    found = compare_items(names, length=length)
+    terminal.show_json(to_documents(found)) if as_json else terminal.show_table(rows(found))
+    return 0
+
+
+@app.command(name="runs")
+def list_runs(folder: Path = Path("runs"), *, as_json: Json = False) -> int:
+    """The run folders under a folder: size, status, age.
+
+    Parameters
+    ----------
+    folder
+        Where the runs are.
+    """
+    from studies.housekeeping import describe_runs
+
+    rows = describe_runs(folder)
+    if as_json:
+        terminal.show_json(rows)
+    else:
+        terminal.show_table([("run", "status", "trials", "size", "last change"), *(_run_row(row) for row in rows)])
+    return 0
+
+
+@app.command
+def clean(run_folder: Path, *, dry_run: bool = False, as_json: Json = False) -> int:
+    """Remove what a run can spare: never records; the weights of front, baseline and teacher stay.
+
+    Parameters
+    ----------
+    run_folder
+        A folder that `thinbert run` wrote.
+    dry_run
+        Only say what would go.
+    """
+    from studies.housekeeping import clean_run
+
+    found = clean_run(run_folder, dry_run=dry_run)
+    if as_json:
+        terminal.show_json(found)
+        return 0
+    verb = "would remove" if dry_run else "removed"
+    for name in found["removed"]:
+        print(f"{verb} {name}")
+    print(f"{verb} {len(found['removed'])} files, {terminal.size_text(found['bytes'])}")
+    return 0
+
+
+def _run_row(row: dict[str, Any]) -> tuple[str, ...]:
+    return (row["name"], row["status"], str(row["trials"]), terminal.size_text(row["bytes"]), row["age"])

@@ -1,0 +1,152 @@
+"""What `thinbert show` says of a study: its trials and their predicted cost. Trains nothing, imports nothing heavy."""
+
+from pathlib import Path
+from typing import Any
+
+from model_zoo.cost import cost
+from search.fingerprint import fingerprint
+from search.predict import predict
+from search.study import Ablation, Search, all_configurations, check_search, knobs, plan
+from search.trial import TrialSpec, changes
+from search.values import to_json
+from studies.catalogue import check_scale, load_study
+from studies.data_specs import known_data_spec
+from studies.terminal import size_text, time_text
+
+
+def overview(name: str, scale: str, runs: Path) -> dict[str, Any]:
+    """Everything `show` prints, as JSON."""
+    study = load_study(name)
+    checked = check_scale(scale)
+    data = known_data_spec(study.sources(checked), runs / "data")
+    declared = study.declare(checked, data)
+    found: dict[str, Any] = {
+        "study": declared.name,
+        "scale": declared.scale,
+        "kind": declared.kind,
+        "question": declared.question,
+        "tasks": [{"name": task.name, "kind": task.kind, "metric": task.metric} for task in data.tasks],
+        "latency": to_json(declared.latency),
+        "scaling": to_json(declared.scaling),
+    }
+    if isinstance(declared, Search):
+        check_search(declared)
+        return found | _search(declared)
+    return found | _ablation(declared)
+
+
+def _search(search: Search) -> dict[str, Any]:
+    specs = list(all_configurations(search).values())
+    parameters = [cost(spec.student, spec.data.length).parameters for spec in specs]
+    flops = [cost(spec.student, spec.data.length).flops for spec in specs]
+    mean = sum(predict(spec).train_seconds for spec in specs) / len(specs)
+    confirmed = len(search.confirmation_seeds)
+    # The front is about a quarter of the trials; each member and the baseline are trained again with every fresh seed.
+    trials = search.num_trials + confirmed * (1 + round(search.num_trials / 4))
+    return {
+        "baseline": {"fingerprint": fingerprint(search.baseline), **_cost(search.baseline)},
+        "teacher": _teacher(search.baseline),
+        "space": {name: list(choices) for name, choices in knobs(search).items()},
+        "configurations": len(specs),
+        "num_trials": search.num_trials,
+        "confirmation_seeds": list(search.confirmation_seeds),
+        "parameters": {"smallest": min(parameters), "largest": max(parameters)},
+        "flops": {"smallest": min(flops), "largest": max(flops)},
+        "predicted": _predicted(specs, trials * mean, trials, 1 + confirmed),
+    }
+
+
+def _ablation(study: Ablation) -> dict[str, Any]:
+    trials = plan(study)
+    base = study.arms[0].spec
+    seconds = sum(predict(one.spec).train_seconds for one in trials)
+    return {
+        "arms": [
+            {
+                "name": arm.name,
+                "because": arm.because,
+                "changes": [change._asdict() for change in changes(base, arm.spec)],
+            }
+            for arm in study.arms
+        ],
+        "seeds": list(study.seeds),
+        "smallest_effect": study.smallest_effect,
+        "trials": [
+            {"fingerprint": fingerprint(one.spec), "arm": one.arm, "seed": one.seed, **_cost(one.spec)}
+            for one in trials
+        ],
+        "predicted": _predicted([one.spec for one in trials], seconds, len(trials), len(study.seeds)),
+    }
+
+
+def _cost(spec: TrialSpec) -> dict[str, int]:
+    total = cost(spec.student, spec.data.length)
+    return {"parameters": total.parameters, "flops": total.flops}
+
+
+def _teacher(spec: TrialSpec) -> dict[str, Any] | None:
+    if spec.teacher is None:
+        return None
+    return {"fingerprint": fingerprint(spec.teacher), **_cost(spec.teacher), "seconds": _seconds(spec.teacher)}
+
+
+def _seconds(spec: TrialSpec) -> float:
+    return round(predict(spec).train_seconds, 1)
+
+
+def _predicted(specs: list[TrialSpec], seconds: float, trials: int, teachers: int) -> dict[str, Any]:
+    of_teachers = [spec.teacher for spec in specs if spec.teacher is not None]
+    teacher = predict(of_teachers[0]).train_seconds if of_teachers else 0.0
+    return {
+        "core_seconds": round(seconds + teachers * teacher, 1),
+        "core_seconds_per_trial": round(seconds / trials, 1),
+        "core_seconds_per_teacher": round(teacher, 1),
+        "memory_bytes_per_worker": max(predict(spec).memory_bytes for spec in specs),
+        "disk_bytes": sum(predict(spec).disk_bytes for spec in specs) // len(specs) * trials,
+    }
+
+
+def overview_lines(found: dict[str, Any]) -> list[str]:
+    """The overview for people."""
+    lines = [f"{found['study']} at scale {found['scale']}: {found['question']}", ""]
+    if found["kind"] == "search":
+        lines += [f"  {name}: {', '.join(map(str, choices))}" for name, choices in found["space"].items()]
+        low, high = found["parameters"]["smallest"], found["parameters"]["largest"]
+        slow = found["flops"]
+        lines += [
+            f"  {found['configurations']} configurations, {found['num_trials']} tried, the paper's first",
+            f"  parameters {low:,} to {high:,}; FLOPs {slow['smallest']:,} to {slow['largest']:,} per sequence",
+            f"  baseline {found['baseline']['parameters']:,} parameters; teacher {found['teacher']['parameters']:,}",
+        ]
+        seeds = found["confirmation_seeds"]
+        lines.append(
+            f"  the front is trained again with seeds {', '.join(map(str, seeds))}" if seeds else "  one seed only"
+        )
+    else:
+        for arm in found["arms"]:
+            lines.append(f"  {arm['name']}: {arm['because']}")
+            lines += [f"    {c['field']}: {_short(c['before'])} -> {_short(c['after'])}" for c in arm["changes"]]
+        lines.append(f"  {len(found['seeds'])} seeds, {len(found['trials'])} trials, paired by seed")
+        lines += [
+            f"  {one['fingerprint']}  {one['arm']:<10} seed {one['seed']}  {one['parameters']:,} parameters, "
+            f"{one['flops']:,} FLOPs"
+            for one in found["trials"]
+        ]
+    tasks = ", ".join(f"{task['name']} ({task['metric']})" for task in found["tasks"])
+    lines.append(f"  tasks: {tasks}")
+    return [*lines, "", *_predicted_lines(found["predicted"])]
+
+
+def _predicted_lines(predicted: dict[str, Any]) -> list[str]:
+    core = predicted["core_seconds"]
+    trial, teacher = (time_text(predicted[f"core_seconds_per_{what}"]) for what in ("trial", "teacher"))
+    memory, disk = size_text(predicted["memory_bytes_per_worker"]), size_text(predicted["disk_bytes"])
+    return [
+        f"  predicted: {time_text(core)} of one core ({trial} a trial, {teacher} a teacher), divided by --workers",
+        f"  memory {memory} a worker, disk {disk}",
+    ]
+
+
+def _short(value: Any) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

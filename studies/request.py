@@ -1,0 +1,107 @@
+"""What a user asked to be run, as a value, and the data sources and first configurations that follow from it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from search.data.source import DataSources, parse_task_file
+from search.study import Ablation, Scale, Search, Study, configuration, knobs
+from studies.scales import SIZES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """The options of `thinbert run`, unchecked."""
+
+    study: str
+    scale: str
+    runs: Path
+    workers: int = 1
+    trials: int | None = None
+    corpus: str | None = None
+    vocabulary: str | None = None
+    tasks: tuple[str, ...] = ()
+    task_data: str | None = None
+    task_files: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"--workers must be at least 1, got {self.workers}")
+        if self.trials is not None and self.trials < 1:
+            raise ValueError(f"--trials must be at least 1, got {self.trials}")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"--device must be auto, cpu or cuda; got {self.device!r}")
+
+
+def request_sources(request: RunRequest, study: Study, scale: Scale) -> DataSources:
+    """The study's data sources, with what the user brought in their place.
+
+    Raises:
+        ValueError: a corpus without tasks (the built-in tasks are in the built-in language), or tasks without data.
+    """
+    sources = study.sources(scale)
+    own_tasks = bool(request.task_data or request.task_files)
+    if request.corpus is not None and not own_tasks:
+        raise ValueError(
+            f"--corpus needs tasks in its language, got {request.corpus!r} without any; add --tasks NAME,... with "
+            "--task-data DIR, or --task-file"
+        )
+    if own_tasks and request.corpus is None:
+        raise ValueError(
+            "--task-data and --task-file need a --corpus in their language; the built-in one is artificial"
+        )
+    if request.task_data is not None and not request.tasks:
+        raise ValueError(
+            f"--task-data needs the names of tasks, got none; add --tasks NAME,... found in {request.task_data}"
+        )
+    if request.vocabulary is not None and request.corpus is None:
+        raise ValueError("--vocabulary needs a --corpus; the built-in language has its own word pieces")
+    if not own_tasks:
+        return replace(sources, tasks=request.tasks or sources.tasks)
+    return replace(
+        sources,
+        length=SIZES[scale].text_length,
+        corpus=request.corpus,
+        vocabulary=request.vocabulary,
+        tasks=request.tasks,
+        task_data=request.task_data,
+        task_files=tuple(parse_task_file(text) for text in request.task_files),
+    )
+
+
+def apply_request(request: RunRequest, declared: Search | Ablation) -> Search | Ablation:
+    """The declaration with the user's number of trials and first configurations.
+
+    Raises:
+        ValueError: an ablation was given either, or a configuration is outside the space.
+    """
+    if isinstance(declared, Ablation):
+        if request.trials is not None or request.first:
+            raise ValueError(f"{declared.name} compares planned arms; --trials and --try are for searches")
+        return declared
+    wanted = [read_parameters(declared, text) for text in request.first]
+    first = [*declared.first, *(params for params in wanted if params not in declared.first)]
+    num_trials = declared.num_trials if request.trials is None else request.trials
+    return replace(declared, first=tuple(first), num_trials=num_trials)
+
+
+def read_parameters(search: Search, text: str) -> dict[str, Any]:
+    """Parameters of a space from `knob=value,...`; a knob that is left out takes the baseline's value.
+
+    Raises:
+        ValueError: no such knob or choice; or a combination that no encoder can have.
+    """
+    known = knobs(search)
+    params = dict(search.first[0])
+    for part in text.split(","):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or name not in known:
+            raise ValueError(f"--try takes KNOB=VALUE,... with the knobs {', '.join(known)}; got {part.strip()!r}")
+        choices = {str(choice): choice for choice in known[name]}
+        if value not in choices:
+            raise ValueError(f"--try: {name} must be one of {', '.join(choices)}; got {value!r}")
+        params[name] = choices[value]
+    configuration(search, params)
+    return params

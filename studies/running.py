@@ -1,0 +1,150 @@
+"""`thinbert run`, from the request to the printed front: checks, prepares the data, drives the study, reports."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from search.data.prepare import prepare, read_report
+from search.data.spec import DataSpec
+from search.execute import DiskFullError, Watcher
+from search.record import TrialRecord
+from search.run import Options, RunSummary, run_study, teachers_of
+from search.run_folder import check_run, study_document
+from search.study import Ablation, Search, plan
+from search.trial import planned_updates
+from search.values import to_json
+from search.worker import Home
+from studies import terminal
+from studies.catalogue import check_scale, load_study
+from studies.request import RunRequest, apply_request, request_sources
+
+
+def run_request(request: RunRequest, *, as_json: bool) -> int:
+    """Run a study as asked. Returns the exit status: 1 where trials failed, else 0.
+
+    Raises:
+        ValueError: bad input, before anything is written to the run folder.
+        OSError: the disk is full, or a folder is not writable.
+    """
+    scale = check_scale(request.scale)
+    study = load_study(request.study)
+    device = find_device(request.device)
+    sources = request_sources(request, study, scale)
+    home = _home(request.runs, f"{study.name}-{scale}")
+    with _readable_disk_errors():
+        data = prepare(sources, home.data)
+        declared = apply_request(request, study.declare(scale, data))
+        about = _about(request, home, data)
+        check_run(home.run, study_document(declared, about))
+        with terminal.Display(quiet=as_json, updates_total=_updates(declared)) as display:
+            for line in read_report(home.data, data).lines():
+                display.say(line)
+            watcher = Watcher(say=display.say, progress=display.progress)
+            options = Options(workers=request.workers, device=device)
+            summary = run_study(declared, home, options, about, watcher)
+        return _finish(home.run, summary, as_json)
+
+
+def find_device(name: str) -> str:
+    """`cpu` or `cuda`. Raises ValueError where a GPU was asked for and there is none."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda needs a GPU that torch can use, found none; use --device cpu or auto")
+    return name
+
+
+def _home(runs: Path, name: str) -> Home:
+    if runs.exists() and not runs.is_dir():
+        raise ValueError(f"--runs must be a folder, got the file {runs}")
+    return Home(run=runs / name, data=runs / "data", teachers=runs / "teachers")
+
+
+@contextlib.contextmanager
+def _readable_disk_errors() -> Iterator[None]:
+    """A full disk reaches the user as one OSError, whichever library met it."""
+    try:
+        yield
+    except DiskFullError as error:
+        raise ValueError(
+            f"the disk must have room for the run, got: {error}; free some space, the same command goes on"
+        ) from error
+
+
+def _about(request: RunRequest, home: Home, data: DataSpec) -> dict[str, Any]:
+    """What study.json says beside the declaration. Paths are the user's own words, never made absolute."""
+    report = read_report(home.data, data)
+    majority = {
+        task.name: {"metric": task.metric, "value": 100 * task.majority_score}
+        for task in report.tasks
+        if task.majority_score is not None
+    }
+    return {"command": command_text(request), "data_report": to_json(report), "majority": majority}
+
+
+def command_text(request: RunRequest) -> str:
+    """The command that repeats a run, whatever the number of workers was."""
+    parts = ["thinbert", "run", request.study, "--scale", request.scale, "--runs", _shown(str(request.runs))]
+    options = (
+        ("--trials", request.trials),
+        ("--corpus", request.corpus),
+        ("--vocabulary", request.vocabulary),
+        ("--tasks", ",".join(request.tasks) or None),
+        ("--task-data", request.task_data),
+    )
+    for name, value in options:
+        if value is not None:
+            parts += [name, _shown(str(value))]
+    for name, texts in (("--task-file", request.task_files), ("--try", request.first)):
+        for text in texts:
+            parts += [name, _shown(text)]
+    return " ".join(parts)
+
+
+def _shown(text: str) -> str:
+    """An absolute path tells of the user's machine: only its last part is kept."""
+    import shlex
+
+    return shlex.quote(f".../{Path(text).name}" if Path(text).is_absolute() else text)
+
+
+def _updates(declared: Search | Ablation) -> int:
+    if isinstance(declared, Ablation):
+        specs = [one.spec for one in plan(declared)]
+        return sum(planned_updates(spec) for spec in [*specs, *teachers_of(specs)])
+    teacher = teachers_of([declared.baseline])
+    confirmed = len(declared.confirmation_seeds)
+    trials = declared.num_trials + confirmed * (1 + round(declared.num_trials / 4))
+    return trials * planned_updates(declared.baseline) + (1 + confirmed) * sum(planned_updates(one) for one in teacher)
+
+
+def _finish(run: Path, summary: RunSummary, as_json: bool) -> int:
+    from reports.page import write_report
+    from reports.summary import summary_rows
+
+    page = write_report(run)
+    failed = [record for record in summary.records.values() if record.status == "failed"]
+    if as_json:
+        terminal.show_json(
+            {
+                "run": str(run),
+                "report": str(page),
+                "trials": {record.fingerprint: record.status for record in summary.records.values()},
+            }
+        )
+    else:
+        terminal.show_table(summary_rows(run))
+        _mention(failed, [record for record in summary.records.values() if record.status == "diverged"])
+        print(f"\nreport: {page}")
+    return 1 if failed else 0
+
+
+def _mention(failed: list[TrialRecord], diverged: list[TrialRecord]) -> None:
+    for record in diverged:
+        print(f"diverged: {record.fingerprint} ({record.reason})")
+    for record in failed:
+        print(f"failed: {record.fingerprint} ({record.reason})", file=sys.stderr)

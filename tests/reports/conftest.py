@@ -1,0 +1,23 @@
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def synthetic() -> ModuleType:
+    """The builder of plausible run folders (tests are imported without packages, so it is loaded by its path)."""
+    place = importlib.util.spec_from_file_location("synthetic_runs", Path(__file__).with_name("synthetic.py"))
+    assert place is not None and place.loader is not None
+    module = importlib.util.module_from_spec(place)
+    place.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def search_run(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search of 24 trials, two of them diverged, with the front trained again on two fresh seeds."""
+    records = synthetic.make_search()
+    folder = tmp_path_factory.mktemp("runs") / "student-search-cpu"
+    return synthetic.write_run(folder, synthetic.make_study(), [*records, *synthetic.make_confirmations(records)])

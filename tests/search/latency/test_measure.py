@@ -1,0 +1,189 @@
+"""Real, tiny measurements: what a session holds, what is restored afterwards, and what is refused."""
+
+import gc
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from model_zoo.config import EncoderConfig
+from search.latency.case import LatencyCase
+from search.latency.lock import lock_path, measurement_lock
+from search.latency.measure import measure_latency, peak_memory_bytes
+from search.latency.session import LatencySession
+from search.latency.summary import summarise
+from search.values import from_json, to_json
+
+TINY = EncoderConfig(
+    num_layers=1,
+    hidden_size=16,
+    bottleneck_size=8,
+    num_heads=2,
+    feed_forward_size=16,
+    embedding_size=8,
+    vocab_size=40,
+    max_positions=16,
+)
+CASE = LatencyCase(batch=2, length=8)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LatencySession]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("lock")))
+        yield measure_latency(
+            {"same": TINY, "deep": replace(TINY, num_layers=8)}, TINY, CASE, seed=0, rounds=5, warmup=1
+        )
+
+
+def test_a_session_holds_a_sample_per_round_of_candidates_reference_and_control(session: LatencySession) -> None:
+    assert session.rounds == 5
+    assert [candidate.name for candidate in session.candidates] == ["same", "deep"]
+    assert session.control.config == session.reference.config == TINY
+    assert all(sorted(order) == [0, 1, 2, 3] for order in session.orders)
+    assert session.conditions["threads"] == 1
+    assert session.conditions["versions"]["torch"].startswith(torch.__version__.split("+")[0])
+    assert "machine" in session.conditions and "keeps_freed_memory" in session.conditions
+    if hasattr(os, "getloadavg"):
+        assert len(session.conditions["load_before"]) == len(session.conditions["load_after"]) == 3
+
+
+def test_a_deeper_encoder_takes_longer(session: LatencySession) -> None:
+    assert summarise(session).candidates["deep"].ratio.value > 2.0
+
+
+def test_a_session_survives_json(session: LatencySession) -> None:
+    assert from_json(LatencySession, json.loads(json.dumps(to_json(session), allow_nan=False))) == session
+
+
+def test_a_session_with_a_lost_or_impossible_sample_or_of_another_version_is_refused(session: LatencySession) -> None:
+    short = replace(session.control, forward_ns=session.control.forward_ns[1:])
+    with pytest.raises(ValueError, match=r"one sample per round, got counts \[4, 5\]"):
+        replace(session, control=short)
+    with pytest.raises(ValueError, match="above 0 and finite"):
+        replace(session, control=replace(session.control, forward_ns=(float("nan"),) * 5))
+    with pytest.raises(ValueError, match="schema must be 1, got 2"):
+        replace(session, schema=2)
+
+
+def test_threads_garbage_collection_and_random_numbers_are_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    seen: list[tuple[int, bool]] = []
+    measure_latency(
+        {},
+        TINY,
+        replace(CASE, threads=threads + 1),
+        seed=0,
+        rounds=1,
+        warmup=1,
+        progress=lambda done, total: seen.append((torch.get_num_threads(), gc.isenabled())),
+    )
+    assert seen == [(threads + 1, False)] * 2
+    assert torch.get_num_threads() == threads and gc.isenabled()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_an_encoder_shorter_than_the_case_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="latency at length 17 needs max_positions of at least that, got 16 for thin"):
+        measure_latency({"thin": TINY}, replace(TINY, max_positions=32), LatencyCase(batch=1, length=17), seed=0,
+                        rounds=1, warmup=1)  # fmt: skip
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="latency on 'cuda' needs a GPU that torch sees, found none; use device cpu"):
+        measure_latency({}, TINY, replace(CASE, device="cuda"), seed=0, rounds=1, warmup=1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("runtime", "onnx", "runtime must be one of eager; got 'onnx'"),
+        ("device", "", "device must be a name such as cpu or cuda:0, got ''"),
+        ("threads", 0, "threads must be a whole number of at least 1, got 0"),
+        ("batch", True, "batch must be a whole number of at least 1, got True"),
+        ("length", 1.5, "length must be a whole number of at least 1, got 1.5"),
+    ],
+)
+def test_a_case_that_cannot_be_measured_is_refused(field: str, value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(CASE, **{field: value})
+
+
+def test_a_case_needs_no_torch() -> None:
+    code = "import sys, search.latency.case, search.latency.session; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_second_measurement_waits_for_the_first_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("fcntl")
+    path = tmp_path / "lock"
+    inside, waited, done = threading.Event(), threading.Event(), []
+    caplog.set_level(logging.INFO, logger="search.latency.lock")
+
+    def first() -> None:
+        with measurement_lock(path):
+            inside.set()
+            waited.wait(10)
+            done.append("first")
+
+    def second() -> None:
+        with measurement_lock(path) as seconds:
+            done.append("second")
+            assert seconds > 0
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    assert inside.wait(10)
+    threads[1].start()
+    while "waiting for another latency measurement" not in caplog.text:
+        assert threads[1].is_alive()
+    waited.set()
+    for thread in threads:
+        thread.join(10)
+    assert done == ["first", "second"]
+
+
+def test_a_killed_measurement_leaves_no_lock(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    path = tmp_path / "lock"
+    code = (
+        "import pathlib, sys, time; from search.latency.lock import measurement_lock\n"
+        "with measurement_lock(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        process.kill()
+        process.wait()
+    with measurement_lock(path) as seconds:
+        assert seconds < 5
+
+
+def test_the_lock_lies_in_the_folder_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert lock_path().parent == tmp_path
+
+
+def test_peak_memory_counts_bytes_and_does_not_fall_when_memory_is_given_back() -> None:
+    before = peak_memory_bytes()
+    if before is None:
+        pytest.skip("this system does not say")
+    assert before > 20_000_000  # an interpreter with torch
+    block = torch.ones(50_000_000)  # 200 MB
+    during = peak_memory_bytes()
+    del block
+    after = peak_memory_bytes()
+    assert during is not None and after is not None
+    assert during > before + 150_000_000 and after > 0.99 * during
