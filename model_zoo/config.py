@@ -18,6 +18,7 @@ How the fields are called elsewhere (Sun et al. 2020, Table 1; Hugging Face `Mob
 | trigram             | "3-convolution"   | trigram_input                                           |
 | hidden_dropout      | -                 | hidden_dropout_prob                                     |
 | attention_dropout   | -                 | attention_probs_dropout_prob                            |
+| vocab_size          | -                 | vocab_size                                              |
 | max_positions       | -                 | max_position_embeddings                                 |
 | num_token_types     | -                 | type_vocab_size                                         |
 | norm_epsilon        | -                 | layer_norm_eps                                          |

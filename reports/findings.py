@@ -18,7 +18,7 @@ SEEDS_FOR_A_VERDICT = 6
 
 def headline(run: Run, points: list[Point]) -> list[Markup]:
     """The answer first: how many trials, the best configuration, a faster one nearly as good, and the baseline."""
-    sentences = [_counted(run.records)]
+    sentences = [counted(run.records)]
     members = [point for point in points if point.on_front]
     if not members:
         if run.records:
@@ -32,7 +32,8 @@ def headline(run: Run, points: list[Point]) -> list[Markup]:
     return [*sentences, *_best(members), *_against_baseline(points)]
 
 
-def _counted(records: Iterable[Record]) -> Markup:
+def counted(records: Iterable[Record]) -> Markup:
+    """How many trials there are, by status and role."""
     listed = list(records)
     if not listed:
         return Markup("This run has no trials yet.")
@@ -77,8 +78,8 @@ def conclusions(run: Run, points: list[Point]) -> list[Markup]:
     if not run.records:
         return []
     members = [point for point in points if point.on_front]
-    found = [*_about_seeds(members), *_about_doubt(members), *_about_split(run), *_about_divergence(run)]
-    return [*found, *_about_majority(run, members), *_about_latency(run), *_about_scale(run)]
+    found = [*_about_seeds(members), *_about_doubt(members), *_about_split(run), *about_divergence(run)]
+    return [*found, *about_majority(run, members), *about_latency(run), *about_scale(run)]
 
 
 def _about_seeds(members: list[Point]) -> list[Markup]:
@@ -131,7 +132,8 @@ def _about_split(run: Run) -> list[Markup]:
     return [Markup(text + "So a front point may lie below a faster one.")]
 
 
-def _about_divergence(run: Run) -> list[Markup]:
+def about_divergence(run: Run) -> list[Markup]:
+    """Trials that have no result, and what that means."""
     diverged = sum(record["status"] == "diverged" for record in run.records)
     failed = sum(record["status"] == "failed" for record in run.records)
     found = []
@@ -144,7 +146,8 @@ def _about_divergence(run: Run) -> list[Markup]:
     return found
 
 
-def _about_majority(run: Run, members: list[Point]) -> list[Markup]:
+def about_majority(run: Run, members: list[Point]) -> list[Markup]:
+    """Tasks on which the best of `members` is not clearly above the majority class."""
     majority = majority_of(run.study)
     best = max(members, key=lambda point: point.accuracy, default=None)
     record = next((r for r in run.records if best and r["fingerprint"] == best.fingerprints[0]), None)
@@ -165,7 +168,8 @@ def _about_majority(run: Run, members: list[Point]) -> list[Markup]:
     return [Markup(text).format(", ".join(dict.fromkeys(below)))]
 
 
-def _about_latency(run: Run) -> list[Markup]:
+def about_latency(run: Run) -> list[Markup]:
+    """Where latency was measured."""
     measured = next((m for r in run.records if (m := find_measurement(r, "latency_ratio"))), None)
     if measured is None:
         return []
@@ -176,7 +180,8 @@ def _about_latency(run: Run) -> list[Markup]:
     return [Markup(text).format(", ".join(listed) or "conditions not recorded", known.get("reference", "not named"))]
 
 
-def _about_scale(run: Run) -> list[Markup]:
+def about_scale(run: Run) -> list[Markup]:
+    """That sizes are not the paper's."""
     if not isinstance(run.study.get("scaling"), list) or not run.study["scaling"]:
         return []
     return [

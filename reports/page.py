@@ -12,7 +12,18 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from reports import background, sections
+from reports.ablation import (
+    CONTRAST_COLUMNS,
+    ablation_conclusions,
+    ablation_headline,
+    contrast_rows,
+    contrast_table,
+    contrast_task_table,
+    rule,
+)
+from reports.contrast import Contrast, contrasts, margin_of
 from reports.export import write_table
+from reports.figures.contrast import ContrastInfo, contrast_info, draw_contrasts, task_contrast_info
 from reports.figures.curves import curves_info, draw_curves
 from reports.figures.front import draw_scatter, front_info, size_info
 from reports.figures.importance import draw_importance, importance_info
@@ -60,36 +71,40 @@ def write_report(run_folder: Path, out: Path | None = None) -> Path:
     run = read_run(run_folder)
     target = run_folder if out is None else out
     found = points(list(run.records), baseline_of(run.study))
-    importance = _importance(run)
-    figures = _figures(run, found, importance, target / "figures")
+    judged = contrasts(run.records, run.study) if is_ablation(run) else ()
+    importance = [] if is_ablation(run) else _importance(run)
+    figures = _contrast_figures(run, judged, target / "figures")
+    figures |= _figures(run, found, importance, target / "figures")
     _write_tables(run, found, importance, target / "tables")
+    if is_ablation(run):
+        write_table(target / "tables", "contrasts", contrast_rows(run, judged), CONTRAST_COLUMNS)
+        context = _context(run, found, figures) | _ablation_context(run, found, judged)
+    else:
+        context = _context(run, found, figures) | _search_context(run, found, importance)
     environment = Environment(
         loader=PackageLoader("reports", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    page = environment.get_template("page.html.jinja").render(_context(run, found, importance, figures))
+    page = environment.get_template("page.html.jinja").render(context)
     path = target / "index.html"
     write_whole(path, page)
     return path
 
 
-def _context(run: Run, found: list[Point], importance: list[Importance], figures: dict[str, Shown]) -> dict[str, Any]:
+def is_ablation(run: Run) -> bool:
+    """Whether the run compares arms instead of searching."""
+    return run.study.get("kind") == "ablation"
+
+
+def _context(run: Run, found: list[Point], figures: dict[str, Shown]) -> dict[str, Any]:
+    """What the page of either kind shows."""
     study = run.study
-    is_ablation = study.get("kind") == "ablation"
-    listed = [point for point in found if is_ablation or point.on_front or point.is_baseline]
-    reference = _hypervolume_reference(run)
-    area = hypervolume([(point.accuracy, point.latency_ratio) for point in found], reference)
     return {
         "run": run,
-        "study": study,
         "question": study.get("question") or MISSING,
         "scale": study.get("scale") or MISSING,
         "command": study.get("command") or "",
-        "headline": headline(run, found),
-        "conclusions": conclusions(run, found),
-        "is_ablation": is_ablation,
-        "front": sections.point_table(listed),
-        "hypervolume": {"area": area, "reference": reference} if found else None,
+        "is_ablation": is_ablation(run),
         "tasks": sections.task_table(run, found),
         "teacher": _about_teacher(run),
         "without_classes": sorted(set(primary_tasks(run.records)) - set(majority_of(study))),
@@ -97,9 +112,32 @@ def _context(run: Run, found: list[Point], importance: list[Importance], figures
         "data": background.data_tables(study),
         "trials": sections.trial_listing(run),
         "failures": sections.failure_table(run),
-        "importance": importance,
         "provenance": background.provenance(run) if run.records else [],
         "figures": figures,
+    }
+
+
+def _search_context(run: Run, found: list[Point], importance: list[Importance]) -> dict[str, Any]:
+    reference = _hypervolume_reference(run)
+    area = hypervolume([(point.accuracy, point.latency_ratio) for point in found], reference)
+    return {
+        "headline": headline(run, found),
+        "conclusions": conclusions(run, found),
+        "front": sections.point_table([point for point in found if point.on_front or point.is_baseline]),
+        "hypervolume": {"area": area, "reference": reference},
+        "importance": importance,
+    }
+
+
+def _ablation_context(run: Run, found: list[Point], judged: tuple[Contrast, ...]) -> dict[str, Any]:
+    return {
+        "headline": ablation_headline(run, judged),
+        "conclusions": ablation_conclusions(run, found, judged),
+        "contrasts": contrast_table(judged),
+        "rule": rule(run, judged),
+        "task_contrasts": contrast_task_table(run, judged),
+        "arms": sections.arm_table(found),
+        "reasons": sections.reason_table(run),
     }
 
 
@@ -118,10 +156,26 @@ def _importance(run: Run) -> list[Importance]:
     ]
 
 
+def _contrast_figures(run: Run, judged: tuple[Contrast, ...], folder: Path) -> dict[str, Shown]:
+    made: dict[str, Shown] = {}
+    infos: list[tuple[str, ContrastInfo, str]] = [
+        ("contrast", contrast_info(judged, margin_of(run.study)), "Differences inside each seed"),
+        ("task-contrast", task_contrast_info(judged), "Differences inside each seed, task by task"),
+    ]
+    for name, info, title in infos:
+        if info.panels:
+            both = [draw_contrasts(info, narrow=narrow, identity=name) for narrow in (False, True)]
+            caption = (
+                f"Each dot is one seed: the arm minus {info.baseline}, trained on the same data in the same order."
+            )
+            made[name.replace("-", "_")] = _shown(both, folder, name, title, caption)
+    return made
+
+
 def _figures(run: Run, found: list[Point], importance: list[Importance], folder: Path) -> dict[str, Shown]:
     teacher, mean = accuracy_of_teacher(teacher_of(run.study)), majority_mean(run)
     made: dict[str, Shown] = {}
-    if found:
+    if found and not (is_ablation(run) and _same_encoder(run)):
         front = front_info(found, teacher=teacher, majority=mean, reference=_reference(run))
         both = [draw_scatter(front, narrow=narrow, identity="front") for narrow in (False, True)]
         made["front"] = _shown(both, folder, "front", "Accuracy against latency", _front_caption(run, found))
@@ -130,19 +184,34 @@ def _figures(run: Run, found: list[Point], importance: list[Importance], folder:
             both = [draw_scatter(size, narrow=narrow, identity="size") for narrow in (False, True)]
             caption = "Numbers are those of the front above: small models are not always fast ones."
             made["size"] = _shown(both, folder, "size", "Accuracy against parameters", caption)
-    curves = curves_info(list(run.records), found)
-    if curves.panels:
-        both = [draw_curves(curves, narrow=narrow, identity="curves") for narrow in (False, True)]
-        caption = "One line per trial of the search; phases of one stage are laid end to end."
-        if curves.num_left_out:
-            caption += f" {curves.num_left_out} of the other trials are not drawn."
-        made["curves"] = _shown(both, folder, "curves", "Learning curves", caption)
+    return made | _curves_figure(run, found, folder) | _importance_figure(importance, folder)
+
+
+def _curves_figure(run: Run, found: list[Point], folder: Path) -> dict[str, Shown]:
+    arms = is_ablation(run)
+    curves = curves_info(list(run.records), found, everyone=arms)
+    if not curves.panels:
+        return {}
+    both = [draw_curves(curves, narrow=narrow, identity="curves") for narrow in (False, True)]
+    which = "trial; the first seed of each arm in colour" if arms else "trial of the search"
+    caption = f"One line per {which}; phases of one stage are laid end to end."
+    if curves.num_left_out:
+        caption += f" {curves.num_left_out} of the other trials are not drawn."
+    return {"curves": _shown(both, folder, "curves", "Learning curves", caption)}
+
+
+def _importance_figure(importance: list[Importance], folder: Path) -> dict[str, Shown]:
     bars = importance_info(importance)
-    if bars.objectives:
-        both = [draw_importance(bars, narrow=narrow, identity="importance") for narrow in (False, True)]
-        caption = "How differently each knob is set in the best quarter of the trials and in all of them."
-        made["importance"] = _shown(both, folder, "importance", "Importance of each knob", caption)
-    return made
+    if not bars.objectives:
+        return {}
+    both = [draw_importance(bars, narrow=narrow, identity="importance") for narrow in (False, True)]
+    caption = "How differently each knob is set in the best quarter of the trials and in all of them."
+    return {"importance": _shown(both, folder, "importance", "Importance of each knob", caption)}
+
+
+def _same_encoder(run: Run) -> bool:
+    """Whether all arms train one architecture, so that latency and size cannot differ."""
+    return all(record["spec"]["student"] == run.records[0]["spec"]["student"] for record in run.records)
 
 
 def _shown(both: list[Figure], folder: Path, name: str, title: str, caption: str) -> Shown:
@@ -182,7 +251,10 @@ def _write_tables(run: Run, found: list[Point], importance: list[Importance], fo
     write_table(folder, "trials", trials, list(frame.columns))
     columns = [*Point.__slots__]
     write_table(folder, "points", [asdict(point) for point in found], columns)
+    shown = [point for point in found if is_ablation(run) or point.on_front or point.is_baseline]
+    write_table(folder, "tasks", sections.task_scores(run, shown), sections.TASK_COLUMNS)
+    if is_ablation(run):
+        return
     write_table(folder, "front", [asdict(point) for point in found if point.on_front], columns)
     knobs = [{"objective": result.objective, **asdict(knob)} for result in importance for knob in result.knobs]
     write_table(folder, "importance", knobs, ["objective", "knob", "divergence", "share", "chance"])
-    write_table(folder, "tasks", sections.task_scores(run, found), sections.TASK_COLUMNS)

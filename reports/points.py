@@ -66,10 +66,18 @@ def _confirms(record: Record) -> tuple[bool, str]:
 
 
 def names(records: list[Record], baseline: Mapping[str, Any] | None) -> dict[str, str]:
-    """The name of each configuration by its key."""
+    """The name of each configuration by its key: the arm of an ablation, else what differs from the baseline."""
     groups = configurations(records)
     specs = [group[0]["spec"] for group in groups.values()]
-    return dict(zip(groups, unique_names(specs, list(groups), baseline), strict=True))
+    found = dict(zip(groups, unique_names(specs, list(groups), baseline), strict=True))
+    arms = {key: arm for key, group in groups.items() if (arm := arm_of(group[0]))}
+    shared = [*arms.values()]
+    return found | {key: arm if shared.count(arm) == 1 else f"{arm} [{key[:6]}]" for key, arm in arms.items()}
+
+
+def arm_of(record: Record) -> str:
+    """The arm of an ablation that a trial belongs to; empty for a search."""
+    return next((str(trial["arm"]) for trial in record["trials"] if trial.get("arm")), "")
 
 
 def accuracy_of(record: Record) -> float | None:

@@ -74,3 +74,15 @@ def plural(number: int, noun: str) -> str:
     ('1 trial', '3 trials')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign and one decimal.
+
+    >>> signed(1.25), signed(-0.04), signed(-2.0), signed(None)
+    ('+1.2', '0.0', '-2.0', '-')
+    """
+    if value is None:
+        return DASH
+    text = f"{value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text

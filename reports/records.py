@@ -96,11 +96,11 @@ def task_metrics(records: Iterable[Record]) -> list[str]:
     return sorted(found, key=lambda metric: (metric.rpartition("/")[0], not found[metric], metric))
 
 
-def primary_tasks(records: Iterable[Record]) -> list[str]:
-    """The tasks whose primary metrics make up the accuracy."""
+def primary_metrics(records: Iterable[Record]) -> list[str]:
+    """The test scores, such as `agreement/accuracy`, that make up the accuracy; sorted."""
     return sorted(
         {
-            item["metric"].rpartition("/")[0]
+            item["metric"]
             for record in records
             for item in record["measurements"]
             if "/" in item["metric"]
@@ -108,6 +108,11 @@ def primary_tasks(records: Iterable[Record]) -> list[str]:
             and item["conditions"].get("primary", True)
         }
     )
+
+
+def primary_tasks(records: Iterable[Record]) -> list[str]:
+    """The tasks whose primary metrics make up the accuracy."""
+    return sorted({metric.rpartition("/")[0] for metric in primary_metrics(records)})
 
 
 def majority_mean(run: Run) -> float | None:

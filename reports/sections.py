@@ -43,6 +43,18 @@ class Table:
     """Rows that stand out (the baseline)."""
 
 
+def arm_table(points: list[Point]) -> Table:
+    """The arms of an ablation: as `point_table`, without what only a search has."""
+    whole = point_table(points)
+    kept = [place for place, head in enumerate(whole.heads) if head not in ("#", "search seed")]
+    return Table(
+        heads=("arm", *(whole.heads[place] for place in kept[1:])),
+        numeric=tuple(whole.numeric[place] for place in kept),
+        rows=tuple((Cell(text=row[kept[0]].text), *(row[place] for place in kept[1:])) for row in whole.rows),
+        marked=whole.marked,
+    )
+
+
 def point_table(points: list[Point]) -> Table:
     """The points given, fastest first, those of the front numbered; the search seed's value beside the mean."""
     heads = ("#", "configuration", "accuracy, %", "search seed", "latency ratio", "latency, ms", "parameters", "FLOPs")
@@ -97,9 +109,9 @@ TASK_COLUMNS = ("configuration", "fingerprint", "task", "metric", "value", "low"
 
 
 def task_scores(run: Run, points: list[Point]) -> list[dict[str, Any]]:
-    """One row per score of a front point, the baseline or the teacher: the task table as numbers."""
+    """One row per score of the points given or of the teacher, first seeds: the task table as numbers."""
     majority = majority_of(run.study)
-    shown = [(point.name, _record_of(run, point)) for point in points if point.on_front or point.is_baseline]
+    shown = [(point.name, _record_of(run, point)) for point in points]
     rows = []
     for name, record in [*shown, ("teacher", teacher_of(run.study))]:
         for metric in task_metrics([record] if record else []):
@@ -144,6 +156,14 @@ def trial_listing(run: Run) -> Table:
         )
     words = {"configuration", "status", "role", "fingerprint"}
     return Table(heads=heads, numeric=tuple(head not in words for head in heads), rows=tuple(rows))
+
+
+def reason_table(run: Run) -> Table:
+    """The arms of an ablation with the reason to try each."""
+    listed = run.study.get("arms")
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    rows = [(Cell(text=str(entry.get("name"))), Cell(text=str(entry.get("because") or MISSING))) for entry in entries]
+    return Table(heads=("arm", "why"), numeric=(False, False), rows=tuple(rows))
 
 
 def failure_table(run: Run) -> Table:

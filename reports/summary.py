@@ -1,8 +1,10 @@
-"""The front of a run as a few rows of text, for the end of `thinbert run`."""
+"""The answer of a run as a few rows of text, for the end of `thinbert run`: its front, or an ablation's contrasts."""
 
 from pathlib import Path
 
 from reports import readable
+from reports.ablation import contrast_cells
+from reports.contrast import contrasts
 from reports.points import Point, points
 from reports.records import baseline_of, read_run
 
@@ -10,8 +12,13 @@ HEAD = ("", "accuracy", "latency ratio", "ms", "parameters", "FLOPs", "seeds")
 
 
 def summary_rows(run_folder: Path) -> list[tuple[str, ...]]:
-    """A head, the front from fast to slow, then the baseline where it is not on it."""
+    """A head, and the front from fast to slow, then the baseline where it is not on it.
+
+    For an ablation: a head, and each arm against the first with its verdict.
+    """
     run = read_run(run_folder)
+    if run.study.get("kind") == "ablation":
+        return contrast_cells(contrasts(run.records, run.study))
     found = points(list(run.records), baseline_of(run.study))
     shown = [point for point in found if point.on_front]
     shown += [point for point in found if point.is_baseline and not point.on_front]

@@ -8,9 +8,9 @@ elsewhere.
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 import threading
-import time
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from search.record import TrialRecord, read_record, write_record
 from search.worker import Job, serve, static_measurements
 
 MAX_DEATHS = 3
+POLL_SECONDS = 0.2
 
 
 class DiskFullError(Exception):
@@ -70,19 +71,23 @@ def execute(
 def _context() -> Any:
     """Processes forked from a server that has imported torch once; a fresh interpreter where there is no fork.
 
-    The server is started with PYTHONSAFEPATH: a user's folder with its own search/ must not shadow ours.
+    The server is started with PYTHONSAFEPATH: a user's folder with its own search/ must not shadow ours. It and its
+    workers never see Ctrl-C, not even while they import: the driver decides. torch._dynamo is what the first optimizer
+    of a process would import otherwise (two seconds a trial).
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["search.worker"])
+    context.set_forkserver_preload(["search.worker", "torch._dynamo"])
     before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         from multiprocessing import forkserver
 
         forkserver.ensure_running()
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         if before is None:
             del os.environ["PYTHONSAFEPATH"]
     return context
@@ -147,10 +152,11 @@ def _run_process(
 def _listen(
     channel: Connection, process: Any, job: Job, watcher: Watcher, hang_seconds: float, stop: threading.Event
 ) -> tuple[str, str] | None:
-    last_heard = time.monotonic()
+    silent_seconds = 0.0  # counted while we listen, so that a driver that was stopped for a while blames nobody
     while not stop.is_set():
-        if not channel.poll(0.2):
-            if time.monotonic() - last_heard > hang_seconds:
+        if not channel.poll(POLL_SECONDS):
+            silent_seconds += POLL_SECONDS
+            if silent_seconds > hang_seconds:
                 return "died", f"was silent for {hang_seconds:g} s and was killed"
             continue
         try:
@@ -158,7 +164,7 @@ def _listen(
         except (EOFError, OSError):
             process.join(5)
             return "died", f"ended with exit code {process.exitcode}"
-        last_heard = time.monotonic()
+        silent_seconds = 0.0
         if kind == "progress":
             watcher.progress(job.fingerprint, content[0], content[1])
         elif kind == "note":

@@ -44,17 +44,24 @@ def write_generation(run: Path, generation: Generation) -> None:
     write_whole(generation_path(run, generation.index), json.dumps(to_json(generation), allow_nan=False) + "\n")
 
 
-def read_generations(run: Path, say: Callable[[str], None]) -> list[Generation]:
-    """All generations of a run in order. A corrupted file is moved aside, and with it those that came after."""
+def read_generations(
+    run: Path, say: Callable[[str], None], check: Callable[[Generation], None] = lambda generation: None
+) -> list[Generation]:
+    """All generations of a run in order. A corrupted file is moved aside, and with it those that came after.
+
+    Args:
+        check: raises ValueError for a generation that is not of the study.
+    """
     found: list[Generation] = []
     for path in sorted((run / "latency").glob("generation-*.json")):
         try:
             generation = from_json(Generation, read_json(path), place=path.name)
             if generation.index != len(found):
                 raise ValueError(f"{path.name} follows a generation that is missing")
+            check(generation)
             found.append(generation)
         except ValueError as error:
-            say(f"{error}; moved to {set_aside(run, path).relative_to(run)}, its latency is measured again")
+            say(f"{error}; moved to {set_aside(run, path).relative_to(run)}, it is proposed and measured again")
     return found
 
 

@@ -6,7 +6,7 @@ the same ones.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from search.execute import Watcher, execute
@@ -31,8 +31,9 @@ from search.record import (
     write_record,
 )
 from search.run_folder import open_run, study_document, update_study
-from search.storage import Proposed, front, open_study, planned_proposals, propose, tell
+from search.storage import Proposed, database_errors, front, open_study, planned_proposals, propose, tell
 from search.study import Ablation, Search, at_seed, check_search, configuration, plan
+from search.training.checkpoint import load_weights
 from search.trial import TrialSpec
 from search.values import to_json
 from search.worker import Home, Job
@@ -114,35 +115,57 @@ class _Driver:
         specs = list(self.by_arm.values()) or [self.study.baseline]
         self._train_teachers(teachers_of(specs))
         self._note_teacher(specs[0])
-        self.generations = read_generations(self.home.run, self.watcher.say)
+        self.generations = read_generations(self.home.run, self.watcher.say, self._check)
+        self._forget_lost_proposals()
         for generation in self.generations:
             self._train(generation)
-        database = self.home.run / "optuna.db"
-        optuna_study = open_study(database, self.study.name, self._told(self.generations))
-        while (wanted := self._wanted()) > 0:
-            index = len(self.generations)
-            proposed = self._propose(optuna_study, index, wanted)
-            if all(fingerprint(one.spec) in self.records for one in proposed):
-                self.watcher.say("every configuration of the space has been tried")
-                break
-            generation = self._begin(index, proposed)
-            self._train(generation)
-            for proposal, record in self._told([generation]):
-                tell(optuna_study, proposal, record)
-        if isinstance(self.study, Search) and self.study.confirmation_seeds:
-            self._confirm(self.study, front(optuna_study))
+        with database_errors(self.home.run / "optuna.db"):
+            optuna_study = self._open_study()
+            while (wanted := self._wanted()) > 0:
+                index = len(self.generations)
+                proposed = self._propose(optuna_study, index, wanted)
+                if all(fingerprint(one.spec) in self._tried() for one in proposed):
+                    self.watcher.say("every configuration of the space has been tried")
+                    optuna_study = self._open_study()  # without what was only asked
+                    break
+                generation = self._begin(index, proposed)
+                self._train(generation)
+                for proposal, record in self._told([generation]):
+                    tell(optuna_study, proposal, record)
+            if isinstance(self.study, Search) and self.study.confirmation_seeds:
+                self._confirm(self.study, front(optuna_study))
+
+    def _open_study(self) -> Any:
+        return open_study(self.home.run / "optuna.db", self.study.name, self._told(self.generations))
+
+    def _check(self, generation: Generation) -> None:
+        """Raises ValueError for a generation whose parameters and fingerprints are not of this study."""
+        marks = [fingerprint(self._spec(proposal)) for proposal in generation.proposals]
+        whole = isinstance(self.study, Search) or len(marks) == len(self.by_arm)
+        if tuple(marks) != generation.fingerprints or not whole:
+            raise ValueError(f"generation {generation.index} must name the trials that the study makes, got others")
+
+    def _forget_lost_proposals(self) -> None:
+        """Where a generation was lost, its finished trials stay, and are asked for again under what numbers come."""
+        for mark, record in self.records.items():
+            kept = tuple(proposal for proposal in record.trials if proposal.generation < len(self.generations))
+            if kept != record.trials:
+                self.records[mark] = replace(record, trials=kept)
+                write_record(self._job(record.spec, record.role).record_path, self.records[mark])
+
+    def _tried(self) -> set[str]:
+        return {mark for generation in self.generations for mark in generation.fingerprints}
 
     def _wanted(self) -> int:
         if isinstance(self.study, Ablation):
             return 0 if self.generations else len(self.by_arm)
-        tried = {mark for generation in self.generations for mark in generation.fingerprints}
-        return self.study.num_trials - len(tried)
+        return self.study.num_trials - len(self._tried())
 
     def _propose(self, optuna_study: Any, index: int, wanted: int) -> list[Proposed]:
         if isinstance(self.study, Ablation):
             return planned_proposals(self.study)
         size = self.study.generation_size if index else max(self.study.generation_size, len(self.study.first))
-        return propose(optuna_study, self.study, index, min(size, wanted), set(self.records))
+        return propose(optuna_study, self.study, index, min(size, wanted), self._tried())
 
     def _begin(self, index: int, proposed: Sequence[Proposed]) -> Generation:
         """Measure the latency of what is new, and write the generation down."""
@@ -188,7 +211,10 @@ class _Driver:
     def _spec(self, proposal: Proposal) -> TrialSpec:
         if isinstance(self.study, Search):
             return configuration(self.study, proposal.params)
-        return self.by_arm[proposal.params["arm"], proposal.params["seed"]]
+        place = (proposal.params.get("arm"), proposal.params.get("seed"))
+        if place not in self.by_arm:
+            raise ValueError(f"an arm and seed must be of the plan, got {place[0]!r} and {place[1]!r}")
+        return self.by_arm[place]
 
     def _latency(self, spec: TrialSpec) -> tuple[Measurement, ...]:
         session = by_generation(self.generations, fingerprint(spec.student))
@@ -236,8 +262,9 @@ class _Driver:
             return False
         try:
             read_record(job.record_path)
-            if job.weights_path.exists():
-                return True
+            load_weights(job.weights_path)
+            return True
+        except FileNotFoundError:
             reason = "its weights are missing"
         except ValueError as error:
             reason = str(error)

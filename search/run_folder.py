@@ -50,10 +50,13 @@ def open_run(folder: Path, document: Mapping[str, Any]) -> Iterator[None]:
     check_run(folder, document)
     folder.mkdir(parents=True, exist_ok=True)
     with _lock(folder):
+        known = read_json(folder / "study.json") if (folder / "study.json").exists() else {}
+        # First of all: a folder that has anything else but no study.json is not taken for a run.
+        write_whole(folder / "study.json", json.dumps({**known, **document}, indent=1) + "\n")
         for name in FOLDERS:
             (folder / name).mkdir(exist_ok=True)
-        known = read_json(folder / "study.json") if (folder / "study.json").exists() else {}
-        write_whole(folder / "study.json", json.dumps({**known, **document}, indent=1) + "\n")
+        for left_over in folder.rglob(".*.tmp"):  # of a process that was killed: we hold the lock
+            left_over.unlink(missing_ok=True)
         yield
 
 
@@ -61,7 +64,7 @@ def check_run(folder: Path, document: Mapping[str, Any]) -> None:
     """Raises ValueError unless the folder is empty, absent, or this run's."""
     path = folder / "study.json"
     if not path.exists():
-        if folder.exists() and any(entry.name != ".lock" for entry in folder.iterdir()):
+        if folder.exists() and any(not _is_beginning(entry.name) for entry in folder.iterdir()):
             raise ValueError(
                 f"{folder.name} must be a run folder or empty, got a folder without study.json; use --runs"
             )
@@ -77,6 +80,11 @@ def check_run(folder: Path, document: Mapping[str, Any]) -> None:
             )
 
 
+def _is_beginning(name: str) -> bool:
+    """Whether a file is all that a run killed in its first moment leaves behind."""
+    return name == ".lock" or (name.startswith(".study.json.") and name.endswith(".tmp"))
+
+
 def update_study(folder: Path, **about: Any) -> None:
     """Add to study.json."""
     path = folder / "study.json"
@@ -90,7 +98,7 @@ def _lock(folder: Path) -> Iterator[None]:
     except ImportError:  # Windows has no flock: the user is trusted there
         yield
         return
-    with open(folder / ".lock", "w") as stream:
+    with open(folder / ".lock", "a") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

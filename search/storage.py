@@ -3,16 +3,22 @@
 The trial files are the truth. Whatever the database says that they do not, it is rebuilt from them.
 """
 
+import contextlib
+import errno
 import json
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import optuna
 from optuna.distributions import CategoricalDistribution, distribution_to_json, json_to_distribution
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
 from model_zoo.config import EncoderConfig
 from search.fingerprint import fingerprint
@@ -24,6 +30,9 @@ from search.trial import TrialSpec
 OBJECTIVES = ("validation/accuracy", "latency_ratio")
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 ASKS_PER_TRIAL = 20
+
+
+logger = logging.getLogger(__name__)
 
 
 class Proposed(NamedTuple):
@@ -49,12 +58,26 @@ def open_study(path: Path, name: str, told: Sequence[tuple[Proposal, TrialRecord
             if _agrees(study, ordered):
                 return study
         except Exception as error:  # any damage to a file that can be rebuilt has the same mend
-            optuna.logging.get_logger(__name__).warning(f"{path.name} is rebuilt from the trial files ({error})")
-        path.unlink()
+            reason = " ".join(str(error).split())[:120]
+            logger.warning("%s is rebuilt from the trial files (%s)", path.name, reason)
+    for name_of_part in (path.name, f"{path.name}-journal", f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(name_of_part).unlink(missing_ok=True)  # an old journal would be played back into a new file
     study = optuna.create_study(study_name=name, storage=url, directions=list(DIRECTIONS))
-    study.set_metric_names(list(OBJECTIVES))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(list(OBJECTIVES))
     study.add_trials([_frozen(proposal, record) for proposal, record in ordered])
     return study
+
+
+@contextlib.contextmanager
+def database_errors(path: Path) -> Iterator[None]:
+    """A database that cannot be written reaches the caller as one OSError that names it, not as pages of SQL."""
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        reason = " ".join(str(error.__cause__ or error).split("\n")[0].split())
+        raise OSError(errno.EIO, f"cannot write the Optuna study ({reason})", str(path)) from error
 
 
 def tell(study: optuna.Study, proposal: Proposal, record: TrialRecord) -> None:
@@ -65,6 +88,7 @@ def tell(study: optuna.Study, proposal: Proposal, record: TrialRecord) -> None:
         return
     if trials[proposal.number].state.is_finished():
         return
+    optuna.trial.Trial(study, trials[proposal.number]._trial_id).set_user_attr("status", record.status)
     values = _values(record)
     if values is None:
         study.tell(proposal.number, state=TrialState.FAIL)

@@ -141,9 +141,9 @@ def plan(study: Ablation) -> tuple[Planned, ...]:
     """All trials of an ablation, seed by seed.
 
     Raises:
-        ValueError: two arms are the same trial (a dead knob), arms said to be equal are not, or the seeds are too few
-        for
-            any verdict (the two-sided sign-flip test cannot go below 2^(1 - seeds), times the arms compared).
+        ValueError: two arms are the same trial (a dead knob) or share a name, a seed is repeated, arms said to be equal
+            are not, or the seeds are too few for any verdict (the two-sided sign-flip test cannot go below
+            2^(1 - seeds), times the arms compared).
     """
     _check_distinct(study)
     for equal in study.equal:
@@ -160,6 +160,12 @@ def plan(study: Ablation) -> tuple[Planned, ...]:
 
 
 def _check_distinct(study: Ablation) -> None:
+    names = [arm.name for arm in study.arms]
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise ValueError(f"{study.name}: every arm must have a name of its own, got {repeated[0]!r} twice")
+    if len(set(study.seeds)) < len(study.seeds):
+        raise ValueError(f"{study.name}: seeds must differ, got {study.seeds}; a seed run twice is one block")
     seen: dict[str, str] = {}
     for arm in study.arms:
         other = seen.setdefault(fingerprint(at_seed(arm.spec, 0)), arm.name)
@@ -237,11 +243,17 @@ def check_search(search: Search) -> None:
 
 
 def _matters(search: Search, name: str) -> bool:
-    seen: dict[str, set[str]] = {}
+    """Whether a knob changes the encoder while the others stay, or (one that gates others) what encoders can be had."""
+    beside: dict[str, set[str]] = {}
+    opened: dict[Any, set[str]] = {}
     for replay, encoder in _walk(search.space):
-        others = str(sorted((key, value) for key, value in replay.params.items() if key != name))
-        seen.setdefault(others, set()).add(fingerprint(encoder))
-    return any(len(encoders) > 1 for encoders in seen.values())
+        if name in replay.params:
+            mark = fingerprint(encoder)
+            others = str(sorted((key, value) for key, value in replay.params.items() if key != name))
+            beside.setdefault(others, set()).add(mark)
+            opened.setdefault(replay.params[name], set()).add(mark)
+    changes_encoder = any(len(encoders) > 1 for encoders in beside.values())
+    return changes_encoder or len({frozenset(encoders) for encoders in opened.values()}) > 1
 
 
 def _walk(space: Callable[[Suggests], EncoderConfig]) -> list[tuple[Replay, EncoderConfig]]:

@@ -57,6 +57,8 @@ def _convert(hint: Any, item: Any, place: str) -> Any:
         return _convert_tuple(hint, item, place)
     if origin is Literal:
         return _check(item in get_args(hint), item, f"one of {', '.join(map(str, get_args(hint)))}", place)
+    if origin is dict:
+        return _check(isinstance(item, dict), item, "a JSON object", place)
     if hint is float:
         number = isinstance(item, int | float) and not isinstance(item, bool)
         return float(_check(number, item, "a number", place))

@@ -12,19 +12,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_file
-from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from model_zoo.cost import cost
 from search.allocator import keep_freed_memory
 from search.data.prepare import open_data
-from search.files import write_whole
 from search.fingerprint import fingerprint
 from search.latency.measure import peak_memory_bytes
 from search.provenance import provenance
 from search.record import Measurement, Proposal, Role, TrialRecord, read_record, set_aside, write_record
-from search.training.checkpoint import load_checkpoint
+from search.training.checkpoint import load_checkpoint, load_weights, save_weights
 from search.training.loop import Keeper
 from search.training.train import train
 from search.trial import TrialSpec
@@ -111,7 +108,7 @@ def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> Tr
         device=job.device,
     )
     if outcome.weights:
-        write_whole(job.weights_path, save_tensors(outcome.weights))
+        save_weights(job.weights_path, outcome.weights)
     history = provenance(device=job.device, threads=torch.get_num_threads()) | {
         "started": started,
         "finished": _now(),
@@ -138,10 +135,10 @@ def static_measurements(spec: TrialSpec) -> tuple[Measurement, ...]:
     total = cost(spec.student, spec.data.length)
     scope = "encoder with embeddings, no heads"
     return (
-        Measurement(metric="parameters", value=total.parameters, unit="parameters", n=1, conditions={"of": scope}),
+        Measurement(metric="parameters", value=float(total.parameters), unit="parameters", n=1, conditions={"of": scope}),
         Measurement(
             metric="flops",
-            value=total.flops,
+            value=float(total.flops),
             unit="FLOPs",
             n=1,
             conditions={"of": scope, "batch": 1, "length": spec.data.length, "counted": "2 x multiply-adds, forward"},
@@ -154,13 +151,13 @@ def _memory() -> tuple[Measurement, ...]:
     if peak is None:
         return ()
     conditions: dict[str, Any] = {"of": "the whole training process"}
-    return (Measurement(metric="peak_memory_bytes", value=peak, unit="B", n=1, conditions=conditions),)
+    return (Measurement(metric="peak_memory_bytes", value=float(peak), unit="B", n=1, conditions=conditions),)
 
 
 def _teacher_weights(job: Job) -> dict[str, Tensor] | None:
     if job.spec.teacher is None:
         return None
-    return load_file(job.home.teachers / fingerprint(job.spec.teacher) / "weights.safetensors")
+    return load_weights(job.home.teachers / fingerprint(job.spec.teacher) / "weights.safetensors")
 
 
 def _drop_bad_checkpoint(job: Job, channel: "connection.Connection") -> None:

@@ -39,7 +39,8 @@ def request_sources(request: RunRequest, study: Study, scale: Scale) -> DataSour
     """The study's data sources, with what the user brought in their place.
 
     Raises:
-        ValueError: a corpus without tasks (the built-in tasks are in the built-in language), or tasks without data.
+        ValueError: a corpus without tasks (the built-in tasks are in the built-in language), tasks without data, or data
+            without tasks.
     """
     sources = study.sources(scale)
     own_tasks = bool(request.task_data or request.task_files)
@@ -55,6 +56,11 @@ def request_sources(request: RunRequest, study: Study, scale: Scale) -> DataSour
     if request.task_data is not None and not request.tasks:
         raise ValueError(
             f"--task-data needs the names of tasks, got none; add --tasks NAME,... found in {request.task_data}"
+        )
+    if own_tasks and request.tasks and request.task_data is None:
+        raise ValueError(
+            f"--tasks beside a --corpus needs --task-data that holds them, got {', '.join(request.tasks)} without; add "
+            "--task-data DIR, or leave --tasks out (--task-file names its own)"
         )
     if request.vocabulary is not None and request.corpus is None:
         raise ValueError("--vocabulary needs a --corpus; the built-in language has its own word pieces")

@@ -62,9 +62,13 @@ class CurvesInfo:
     """Trials with curves that are not drawn."""
 
 
-def curves_info(records: list[Record], points: list[Point]) -> CurvesInfo:
-    """Curves of the search's trials, thinned to `MAX_STEPS` steps; confirmations would repeat the front's."""
-    named = _highlighted(points)
+def curves_info(records: list[Record], points: list[Point], *, everyone: bool = False) -> CurvesInfo:
+    """Curves of the trials, thinned to `MAX_STEPS` steps; confirmations would repeat the front's.
+
+    Args:
+        everyone: highlight the first points as they come (the arms of an ablation) instead of front and baseline.
+    """
+    named = {p.fingerprints[0]: p.name for p in points[:MAX_HIGHLIGHTED]} if everyone else _highlighted(points)
     with_curves = [record for record in records if record["curves"] and record.get("role") != "confirmation"]
     others = [record for record in with_curves if record["fingerprint"] not in named]
     kept = others[:: max(1, ceil(len(others) / MAX_PALE))]

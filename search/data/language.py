@@ -1,86 +1,100 @@
 """The artificial English-like language: its words, and how a phrase or a sentence is put together. It knows nothing of
 documents, tasks or chance: the same arguments give the same sentence.
 
-Number and voice are suffixes ("baker" + "s", "help" + "s", "help" + "ed"), so that a WordPiece tokenizer whose list is
-`vocabulary()` sees few pieces, each of them often.
+It has no articles. Number and voice are suffixes ("baker" + "s", "help" + "s", "help" + "ed"), so that a WordPiece
+tokenizer whose list is `vocabulary()` sees few pieces, each of them often.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
-TOPICS: dict[str, tuple[str, ...]] = {
-    "kitchen": ("baker", "waiter", "butcher", "brewer", "miller", "cook"),
-    "sea": ("sailor", "captain", "diver", "fisher", "pirate", "rower"),
-    "court": ("judge", "lawyer", "clerk", "guard", "jailer", "robber"),
-    "hospital": ("doctor", "nurse", "medic", "surgeon", "healer", "porter"),
-    "stage": ("singer", "dancer", "actor", "drummer", "poet", "juggler"),
-    "farm": ("farmer", "shepherd", "gardener", "hunter", "rider", "groom"),
+PEOPLE: dict[str, tuple[str, ...]] = {
+    "kitchen": ("baker", "waiter", "butcher", "cook"),
+    "sea": ("sailor", "captain", "diver", "pirate"),
+    "court": ("judge", "lawyer", "guard", "robber"),
+    "hospital": ("doctor", "nurse", "surgeon", "porter"),
+    "stage": ("singer", "dancer", "actor", "poet"),
+    "farm": ("farmer", "shepherd", "hunter", "groom"),
 }
-"""Each topic's nouns; all of them are people, regular in the plural, and in one topic only."""
+ANIMALS: dict[str, tuple[str, ...]] = {
+    "kitchen": ("cat", "duck", "hen"),
+    "sea": ("crab", "seal", "whale"),
+    "court": ("dog", "hawk", "crow"),
+    "hospital": ("frog", "rabbit", "turtle"),
+    "stage": ("bear", "monkey", "parrot"),
+    "farm": ("cow", "goat", "donkey"),
+}
+"""Each topic's nouns: regular in the plural, in one topic only, none of them part of another word. One says "who" of
+people and "which" of animals: a class that no suffix shows."""
+
+TOPICS = {topic: PEOPLE[topic] + ANIMALS[topic] for topic in PEOPLE}
 
 VERBS = ("help", "thank", "follow", "warn", "visit", "call", "trust", "greet", "join", "attack", "avoid", "reward")
 """Transitive verbs, regular: stem + "s", stem + "ed"."""
 
 GOOD = ("kind", "clever", "honest", "brave", "gentle", "polite")
 BAD = ("cruel", "silly", "false", "timid", "harsh", "rude")
+"""Traits: each good one beside its contrary."""
 
-EPITHETS = ("old", "young", "tall", "short", "rich", "poor", "busy", "tired", "strong", "quiet", "famous", "strange")
-
-FUNCTION_WORDS = ("the", "is", "are", "not", "by", "who", "near", "but", "and", "do", "does", "yes", "no", ".", "?")
+FUNCTION_WORDS = tuple("is are not by who which near but and do does yes no . ?".split())
 SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SUFFIXES = ("##s", "##ed")
 
+Voice = Literal["active", "passive"]
+Role = Literal["agent", "patient"]
+
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """A noun with its number: "the baker" or "the bakers"."""
+class Being:
+    """A noun with its number: "baker" or "bakers"."""
 
     noun: str
     plural: bool
-    epithet: str = ""
 
     @property
     def word(self) -> str:
         return self.noun + "s" if self.plural else self.noun
 
     @property
-    def phrase(self) -> str:
-        return f"{self.epithet} {self.word}" if self.epithet else self.word
+    def animal(self) -> bool:
+        return self.noun in _ANIMAL_NOUNS
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
     """Who does what to whom."""
 
-    agent: Person
+    agent: Being
     verb: str
-    patient: Person
+    patient: Being
 
 
 def vocabulary() -> tuple[str, ...]:
     """The language's whole WordPiece list, special pieces first.
 
-    >>> vocabulary()[:3], len(vocabulary()) < 150
-    (('[PAD]', '[UNK]', '[CLS]'), True)
+    >>> vocabulary()[:3], len(vocabulary())
+    (('[PAD]', '[UNK]', '[CLS]'), 88)
     """
-    nouns = tuple(noun for people in TOPICS.values() for noun in people)
-    return SPECIAL_PIECES + FUNCTION_WORDS + SUFFIXES + VERBS + GOOD + BAD + EPITHETS + nouns
+    nouns = tuple(noun for members in TOPICS.values() for noun in members)
+    return SPECIAL_PIECES + FUNCTION_WORDS + SUFFIXES + VERBS + GOOD + BAD + nouns
+
+
+_ANIMAL_NOUNS = frozenset(noun for members in ANIMALS.values() for noun in members)
+_WHOLE_WORDS = frozenset(vocabulary())
 
 
 def num_pieces(text: str) -> int:
     """Number of word pieces of a text of this language, special pieces not counted.
 
-    >>> num_pieces("the bakers are helped by the cook.")
-    10
+    >>> num_pieces("bakers are helped by cook.")
+    8
     """
     words = text.replace(".", " .").replace("?", " ?").split()
-    whole = _WHOLE_WORDS
-    return sum(1 if word in whole else 2 for word in words)
-
-
-_WHOLE_WORDS = frozenset(vocabulary())
+    return sum(1 if word in _WHOLE_WORDS else 2 for word in words)
 
 
 def be(plural: bool) -> str:
+    """The auxiliary, agreeing with a subject of this number."""
     return "are" if plural else "is"
 
 
@@ -89,88 +103,83 @@ def present(verb: str, plural: bool) -> str:
     return verb if plural else verb + "s"
 
 
-def near(person: Person, *others: Person) -> str:
-    """A noun phrase with further people in it, none of which the verb agrees with.
+def pronoun(animal: bool) -> str:
+    """The relative or interrogative pronoun of the class."""
+    return "which" if animal else "who"
 
-    >>> near(Person("baker", False), Person("cook", True))
-    'the baker near the cooks'
+
+def near(being: Being, *others: Being) -> str:
+    """A noun phrase with further beings in it, with none of which the verb agrees.
+
+    >>> near(Being("baker", False), Being("cook", True))
+    'baker near cooks'
     """
-    return " near ".join(one.phrase for one in (person, *others))
+    return " near ".join(one.word for one in (being, *others))
 
 
-def active(fact: Fact, subject: str | None = None) -> str:
-    """
-    >>> active(Fact(Person("baker", False), "help", Person("cook", True)))
-    'the baker helps the cooks.'
-    """
-    verb = present(fact.verb, fact.agent.plural)
-    return f"{subject or fact.agent.phrase} {verb} {fact.patient.phrase}."
+def tell(fact: Fact, voice: Voice, subject: str | None = None) -> str:
+    """The fact in a sentence; `subject` replaces the plain word of the one that stands before the verb.
 
-
-def passive(fact: Fact, subject: str | None = None) -> str:
-    """
-    >>> passive(Fact(Person("baker", False), "help", Person("cook", True)))
-    'the cooks are helped by the baker.'
-    """
-    return f"{subject or fact.patient.phrase} {be(fact.patient.plural)} {fact.verb}ed by {fact.agent.phrase}."
-
-
-def ask_agent(fact: Fact, voice: str) -> str:
-    """The question whose answer is the agent; the voice is the question's own.
-
-    >>> ask_agent(Fact(Person("baker", False), "help", Person("cook", True)), "passive")
-    'by who are the cooks helped?'
+    >>> fact = Fact(Being("baker", False), "help", Being("cook", True))
+    >>> tell(fact, "active"), tell(fact, "passive", "cooks near hens")
+    ('baker helps cooks.', 'cooks near hens are helped by baker.')
     """
     if voice == "active":
-        return f"who {fact.verb}s {fact.patient.phrase}?"
-    return f"by who {be(fact.patient.plural)} {fact.patient.phrase} {fact.verb}ed?"
+        return f"{subject or fact.agent.word} {present(fact.verb, fact.agent.plural)} {fact.patient.word}."
+    return f"{subject or fact.patient.word} {be(fact.patient.plural)} {fact.verb}ed by {fact.agent.word}."
 
 
-def ask_patient(fact: Fact) -> str:
-    """The question whose answer is the patient.
+def tell_of(fact: Fact, role: Role) -> str:
+    """The fact told of one of its two beings only.
 
-    >>> ask_patient(Fact(Person("baker", False), "help", Person("cook", True)))
-    'who is helped by the baker?'
-    """
-    return f"who is {fact.verb}ed by {fact.agent.phrase}?"
-
-
-def opinion(subject: str, plural: bool, adjective: str, negated: bool) -> str:
-    """A clause without its full stop.
-
-    >>> opinion("the baker", False, "kind", True)
-    'the baker is not kind'
-    """
-    return f"{subject} {be(plural)} {'not ' if negated else ''}{adjective}"
-
-
-def who(fact: Fact) -> str:
-    """The agent with a relative clause.
-
-    >>> who(Fact(Person("baker", False), "help", Person("cook", True)))
-    'the baker who helps the cooks'
-    """
-    return f"{fact.agent.phrase} who {present(fact.verb, fact.agent.plural)} {fact.patient.phrase}"
-
-
-def short(fact: Fact, role: str) -> str:
-    """The fact told of one of its two people only.
-
-    >>> fact = Fact(Person("baker", False), "help", Person("cook", True))
-    >>> short(fact, "agent"), short(fact, "patient")
-    ('the baker helps.', 'the cooks are helped.')
+    >>> fact = Fact(Being("baker", False), "help", Being("cook", True))
+    >>> tell_of(fact, "agent"), tell_of(fact, "patient")
+    ('baker helps.', 'cooks are helped.')
     """
     if role == "agent":
-        return f"{fact.agent.phrase} {present(fact.verb, fact.agent.plural)}."
-    return f"{fact.patient.phrase} {be(fact.patient.plural)} {fact.verb}ed."
+        return f"{fact.agent.word} {present(fact.verb, fact.agent.plural)}."
+    return f"{fact.patient.word} {be(fact.patient.plural)} {fact.verb}ed."
 
 
-def ask_whether(fact: Fact, voice: str) -> str:
+def ask(fact: Fact, role: Role, voice: Voice = "active") -> str:
+    """The question whose answer plays the role; the question itself tells its class and never its number.
+
+    >>> fact = Fact(Being("baker", False), "help", Being("cow", True))
+    >>> ask(fact, "agent"), ask(fact, "agent", "passive"), ask(fact, "patient")
+    ('who helps cows?', 'by who are cows helped?', 'which is helped by baker?')
+    """
+    if role == "patient":
+        return f"{pronoun(fact.patient.animal)} is {fact.verb}ed by {fact.agent.word}?"
+    if voice == "active":
+        return f"{pronoun(fact.agent.animal)} {fact.verb}s {fact.patient.word}?"
+    return f"by {pronoun(fact.agent.animal)} {be(fact.patient.plural)} {fact.patient.word} {fact.verb}ed?"
+
+
+def ask_whether(fact: Fact, voice: Voice) -> str:
     """The question to be answered by yes or no.
 
-    >>> ask_whether(Fact(Person("baker", False), "help", Person("cook", True)), "passive")
-    'are the cooks helped by the baker?'
+    >>> ask_whether(Fact(Being("baker", False), "help", Being("cook", True)), "active")
+    'does baker help cooks?'
     """
     if voice == "active":
-        return f"{'do' if fact.agent.plural else 'does'} {fact.agent.phrase} {fact.verb} {fact.patient.phrase}?"
-    return f"{be(fact.patient.plural)} {fact.patient.phrase} {fact.verb}ed by {fact.agent.phrase}?"
+        return f"{'do' if fact.agent.plural else 'does'} {fact.agent.word} {fact.verb} {fact.patient.word}?"
+    return f"{be(fact.patient.plural)} {fact.patient.word} {fact.verb}ed by {fact.agent.word}?"
+
+
+def opinion(subject: str, plural: bool, trait: str, negated: bool) -> str:
+    """A clause without its full stop.
+
+    >>> opinion("baker", False, "kind", True)
+    'baker is not kind'
+    """
+    return f"{subject} {be(plural)} {'not ' if negated else ''}{trait}"
+
+
+def relative(fact: Fact) -> str:
+    """The agent with a clause that tells the fact.
+
+    >>> relative(Fact(Being("crab", False), "help", Being("cook", True)))
+    'crab which helps cooks'
+    """
+    agent = fact.agent
+    return f"{agent.word} {pronoun(agent.animal)} {present(fact.verb, agent.plural)} {fact.patient.word}"

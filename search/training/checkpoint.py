@@ -33,17 +33,34 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint. Raises ValueError naming the file when it is cut short, altered or of another format."""
+    tensors, metadata = _read(path, "checkpoint", "is")
+    state = metadata.get("state", "")
+    if metadata.get("sha256") != _digest(tensors, state):
+        raise ValueError(f"checkpoint {path.name} is corrupted (its digest does not match its content)")
+    return Checkpoint(tensors, json.loads(state))
+
+
+def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write trained weights whole, with their digest; equal tensors give equal bytes."""
+    write_whole(path, save_bytes(dict(tensors), {"sha256": _digest(tensors, "")}))
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read trained weights. Raises ValueError naming the file when it is cut short or altered."""
+    tensors, metadata = _read(path, "weights", "are")
+    if metadata.get("sha256") != _digest(tensors, ""):
+        raise ValueError(f"weights {path.name} are corrupted (their digest does not match their content)")
+    return tensors
+
+
+def _read(path: Path, what: str, verb: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     data = path.read_bytes()
     try:
         tensors = load_bytes(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        metadata = header["__metadata__"]
-        state = json.loads(metadata["state"])
+        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"checkpoint {path.name} is corrupted ({error})") from error
-    if metadata.get("sha256") != _digest(tensors, metadata["state"]):
-        raise ValueError(f"checkpoint {path.name} is corrupted (its digest does not match its content)")
-    return Checkpoint(tensors, state)
+        raise ValueError(f"{what} {path.name} {verb} corrupted ({' '.join(str(error).split())})") from error
+    return tensors, metadata
 
 
 def _digest(tensors: Mapping[str, Tensor], state: str) -> str:

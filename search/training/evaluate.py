@@ -13,6 +13,7 @@ from search.data.spec import TaskSpec
 from search.data.tasks import TaskSplit
 from search.record import Interval, Measurement
 from search.seeds import stream_seed
+from search.training.loop import DivergedError
 from search.training.stages import task_tensors
 
 BATCH_SIZE = 256
@@ -49,7 +50,11 @@ def evaluate(network: TaskNetwork, task: TaskSpec, splits: Mapping[str, TaskSpli
 
 @torch.inference_mode()
 def predict(network: TaskNetwork, task: TaskSpec, split: TaskSplit) -> tuple[Any, Any]:
-    """Predictions and labels as `search.data.metrics.score` takes them."""
+    """Predictions and labels as `search.data.metrics.score` takes them.
+
+    Raises:
+        DivergedError: a logit is not finite (the last update blew up: no later loss would show it).
+    """
     network.eval()
     device = next(network.parameters()).device
     token_ids, mask, token_types, _ = task_tensors(split, device)
@@ -58,6 +63,8 @@ def predict(network: TaskNetwork, task: TaskSpec, split: TaskSplit) -> tuple[Any
     logits = (
         torch.cat([network(token_ids[part], mask[part], token_types[part]) for part in parts]).float().cpu().numpy()
     )
+    if not np.isfinite(logits).all():
+        raise DivergedError(f"the logits of task {task.name} are not finite")
     if task.kind == "classification":
         return logits.argmax(1), split.labels
     if task.kind == "regression":

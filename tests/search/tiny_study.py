@@ -1,10 +1,13 @@
 """A search and an ablation small enough to be run many times, and a driver of them that a test can kill.
 
-As a script it runs one of them in a process of its own: tiny_study.py search|ablation RUNS [options]. What the driver
-says goes to stdout, one line each, with `progress FINGERPRINT STAGE UPDATES` in between.
+As a script it runs in a process of its own: `tiny_study.py search|ablation RUNS WORKERS` drives a study and says what
+happens on stdout, one line each, with `progress FINGERPRINT STAGE UPDATES` in between; `tiny_study.py thinbert ARGUMENT...`
+is the command line with the tiny search as the only study. `--file-bytes N` before either makes longer files fail to be
+written, as on a full disk.
 """
 
 import argparse
+import contextlib
 import os
 import resource
 import signal
@@ -22,7 +25,7 @@ from search.data.source import DataSources
 from search.data.spec import DataSpec
 from search.latency.case import LatencyCase
 from search.recipe import FineTuning, KnowledgeTransfer, Optimizer, PreTraining, Recipe
-from search.study import Ablation, Arm, Search, Suggests
+from search.study import Ablation, Arm, Search, Study, Suggests
 from search.trial import TrialSpec
 
 SOURCES = DataSources(
@@ -104,6 +107,14 @@ def tiny_ablation(data: DataSpec) -> Ablation:
     )
 
 
+STUDY = Study(
+    name="tiny",
+    question="Does it come back?",
+    sources=lambda scale: SOURCES,
+    declare=lambda scale, data: tiny_search(data, num_trials=2, confirmation_seeds=()),
+)
+
+
 def home(runs: Path) -> Any:
     """Where the study is run under a root folder."""
     from search.worker import Home
@@ -123,49 +134,59 @@ def run(kind: str, runs: Path, watcher: Any, **options: Any) -> Any:
     return run_study(declared, home(runs), Options(**{"checkpoint_seconds": 0.0, **options}), about, watcher)
 
 
+def drive(study: Any, runs: Path, say: Any = lambda text: None, progress: Any = lambda *about: None) -> Any:
+    """Run a declared study in this process, on data that were prepared before."""
+    from search.execute import Watcher
+    from search.run import Options, run_study
+
+    watcher = Watcher(say=say, progress=progress)
+    return run_study(study, home(runs), Options(workers=2, checkpoint_seconds=0.0), {"command": "tiny"}, watcher)
+
+
 def main() -> None:
     """The driver as a process."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=("search", "ablation"))
-    parser.add_argument("runs", type=Path)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--file-bytes", type=int)
+    parser.add_argument("kind", choices=("search", "ablation", "thinbert"))
+    parser.add_argument("rest", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
+    if arguments.file_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (arguments.file_bytes, arguments.file_bytes))
+    if arguments.kind == "thinbert":
+        from studies import catalogue
+        from studies.command_line import main as thinbert
+
+        sys.modules["tiny_study"] = sys.modules["__main__"]
+        catalogue.MODULES.clear()
+        catalogue.MODULES["tiny"] = "tiny_study"
+        sys.exit(thinbert(arguments.rest))
     from search.execute import Watcher
 
     def progress(fingerprint: str, stage: str, updates: int) -> None:
         print("progress", fingerprint, stage, updates, flush=True)
 
     watcher = Watcher(say=lambda text: print(text, flush=True), progress=progress)
-    run(arguments.kind, arguments.runs, watcher, workers=arguments.workers)
+    run(arguments.kind, Path(arguments.rest[0]), watcher, workers=int(arguments.rest[1]))
     print("finished", flush=True)
 
 
 class Driver:
     """The driver in a process group of its own, whose lines are read one by one. A context: nothing of it stays."""
 
-    def __init__(self, kind: str, runs: Path, *, workers: int = 2, file_bytes: int | None = None) -> None:
-        command = [sys.executable, "-P", __file__, kind, str(runs), "--workers", str(workers)]
-
-        def limit() -> None:
-            if file_bytes is not None:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
-
+    def __init__(self, *arguments: object) -> None:
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            command,
+            [sys.executable, "-P", __file__, *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=limit,
         )
 
     def __enter__(self) -> "Driver":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        import contextlib
-
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)

@@ -1,0 +1,64 @@
+"""Predictions grow with what they are made of and need no data."""
+
+from dataclasses import replace
+from typing import Any
+
+from model_zoo.cost import cost
+from search.predict import Prediction, predict
+
+
+def test_a_prediction_is_positive_in_every_part(make_spec: Any) -> None:
+    for spec in (make_spec(), make_spec(with_teacher=True), make_spec(with_teacher=True).teacher):
+        found = predict(spec)
+        assert found.train_seconds > 0 and found.memory_bytes > 400_000_000 and found.disk_bytes > 0
+
+
+def test_more_steps_take_more_time_and_no_more_disk(make_spec: Any) -> None:
+    spec = make_spec(with_teacher=True)
+    recipe = spec.recipe
+    for longer in (
+        replace(recipe, pre_training=replace(recipe.pre_training, steps=80)),
+        replace(recipe, knowledge_transfer=replace(recipe.knowledge_transfer, steps=60)),
+        replace(recipe, fine_tuning=replace(recipe.fine_tuning, steps=50)),
+    ):
+        found, before = predict(replace(spec, recipe=longer)), predict(spec)
+        assert found.train_seconds > before.train_seconds
+        assert found.disk_bytes == before.disk_bytes
+
+
+def test_steps_without_a_teacher_are_proportional_in_time(make_spec: Any) -> None:
+    def seconds(steps: int) -> float:
+        spec = make_spec()
+        return predict(
+            replace(spec, recipe=replace(spec.recipe, pre_training=replace(spec.recipe.pre_training, steps=steps)))
+        ).train_seconds
+
+    assert abs((seconds(300) - seconds(200)) - (seconds(200) - seconds(100))) < 1e-9
+
+
+def test_a_wider_encoder_costs_more_of_everything(make_spec: Any) -> None:
+    small, large = predict(make_spec()), predict(make_spec(feed_forward_size=4000))
+    assert large.train_seconds > small.train_seconds
+    assert large.memory_bytes > small.memory_bytes
+    assert large.disk_bytes > small.disk_bytes
+
+
+def test_the_teacher_adds_time_and_memory(make_spec: Any) -> None:
+    spec = make_spec(with_teacher=True)
+    alone = replace(
+        spec.recipe, knowledge_transfer=None, pre_training=replace(spec.recipe.pre_training, teacher_share=0)
+    )
+    without = replace(spec, recipe=alone, teacher=None)
+    assert predict(spec).train_seconds > predict(without).train_seconds
+    assert predict(spec).memory_bytes > predict(without).memory_bytes
+
+
+def test_the_disk_holds_the_encoder_once_and_once_per_task(make_spec: Any) -> None:
+    spec = make_spec()
+    one_task = replace(spec, data=replace(spec.data, tasks=spec.data.tasks[:1]))
+    assert predict(spec).disk_bytes - predict(one_task).disk_bytes == 4 * cost(spec.student).parameters
+
+
+def test_a_prediction_is_a_value(make_spec: Any) -> None:
+    assert predict(make_spec()) == predict(make_spec())
+    assert isinstance(predict(make_spec()), Prediction)
