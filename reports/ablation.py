@@ -1,29 +1,15 @@
-"""What an ablation says: the verdict on each arm first, its table, what may be believed, and the tasks as exploration."""
+"""What an ablation says in sentences with names escaped: the verdict on each arm, and what may be believed."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from itertools import groupby
-from typing import Any
 
 from markupsafe import Markup
 
 from reports.contrast import LEVEL, PRIMARY, SMALLEST_NUM_PAIRS, Contrast, margin_of, num_left_out
+from reports.contrast_tables import interval_text, lost_text, p_text, primary
 from reports.findings import about_divergence, about_latency, about_majority, about_scale, counted
 from reports.points import Point
-from reports.readable import DASH, percent, plural, signed
-from reports.records import Run, majority_of
-from reports.sections import Cell, Table
-
-CONTRAST_COLUMNS = (
-    "arm", "baseline", "metric", "num_pairs", "num_lost", "seeds", "differences", "lost", "baseline_mean", "arm_mean",
-    "mean", "deviation", "low", "high", "p", "p_holm", "detectable", "why_not", "margin", "verdict", "more_seeds",
-    "forecast",
-)  # fmt: skip
-
-
-def primary(contrasts: Sequence[Contrast]) -> list[Contrast]:
-    """The contrasts that are judged."""
-    return [contrast for contrast in contrasts if contrast.metric == PRIMARY]
+from reports.readable import plural, signed
+from reports.records import Run
 
 
 def ablation_headline(run: Run, contrasts: Sequence[Contrast]) -> list[Markup]:
@@ -52,9 +38,9 @@ def _verdict_sentence(contrast: Contrast, margin: float | None) -> Markup:
 def _evidence(contrast: Contrast) -> str:
     parts = [plural(contrast.num_pairs, "paired seed")]
     if contrast.interval is not None:
-        parts.insert(0, f"95 % interval {_interval(contrast)}")
+        parts.insert(0, f"95 % interval {interval_text(contrast)}")
     if contrast.p_holm is not None:
-        parts.append(f"p = {_p(contrast.p_holm)}")
+        parts.append(f"p = {p_text(contrast.p_holm)}")
     if contrast.lost:
         parts.append(f"{plural(len(contrast.lost), 'pair')} lost")
     return ", ".join(parts)
@@ -75,49 +61,6 @@ def _way_out(contrast: Contrast) -> str:
         text = f"No verdict is possible below {SMALLEST_NUM_PAIRS} paired seeds"
         return f"{text}; {contrast.forecast} might settle it." if contrast.deviation is not None else f"{text}."
     return f"{contrast.forecast.capitalize()} would probably settle it."
-
-
-def contrast_table(contrasts: Sequence[Contrast]) -> Table:
-    """The judged contrasts, one row per arm."""
-    judged = primary(contrasts)
-    heads = ("arm", "verdict", "difference, points", "p", "pairs", "lost pairs", "detectable, points")
-    rows = tuple(
-        (
-            Cell(text=contrast.arm, note=_means(contrast)),
-            Cell(text=contrast.verdict or DASH, note=contrast.forecast),
-            Cell(text=signed(contrast.mean), note=_interval(contrast)),
-            Cell(text=_p(contrast.p_holm), note=f"alone {_p(contrast.p)}" if len(judged) > 1 and contrast.p else ""),
-            Cell(text=str(contrast.num_pairs)),
-            Cell(text=str(len(contrast.lost)), note=_lost(contrast)),
-            Cell(text=percent(contrast.detectable), note=contrast.why_not),
-        )
-        for contrast in judged
-    )
-    return Table(heads=heads, numeric=(False, False, *[True] * 5), rows=rows)
-
-
-def contrast_task_table(run: Run, contrasts: Sequence[Contrast]) -> Table:
-    """Each task's primary metric: the means and the difference with its interval, no verdict; majority class beside."""
-    majority = majority_of(run.study)
-    rows = []
-    exploratory = [contrast for contrast in contrasts if contrast.metric != PRIMARY]
-    for metric, group in groupby(exploratory, key=lambda contrast: contrast.metric):
-        task, _, measure = metric.rpartition("/")
-        for contrast in group:
-            rows.append(
-                (
-                    Cell(text=task, note=measure.replace("_", " ")),
-                    Cell(text=contrast.arm),
-                    Cell(text=signed(contrast.mean), note=_interval(contrast)),
-                    Cell(text=percent(contrast.baseline_mean)),
-                    Cell(text=percent(contrast.arm_mean)),
-                    Cell(text=percent(majority.get(task))),
-                    Cell(text=str(contrast.num_pairs)),
-                )
-            )
-    baseline = exploratory[0].baseline if exploratory else "baseline"
-    heads = ("task", "arm", "difference, points", baseline, "arm's mean", "majority class", "pairs")
-    return Table(heads=heads, numeric=(False, False, *[True] * 5), rows=tuple(rows))
 
 
 def rule(run: Run, contrasts: Sequence[Contrast]) -> str:
@@ -160,8 +103,8 @@ def _about_pairs(contrasts: Sequence[Contrast]) -> list[Markup]:
     text += "found holds for these data, this recipe and this size; seeds are the only thing that was repeated."
     found = [Markup(text)]
     if fewest < SMALLEST_NUM_PAIRS:
-        text = "<strong>Too few pairs for any verdict.</strong> With {} the sign-flip p cannot go below {:.2g}, and no 95 % "
-        text += "interval is finite; at least {} are needed."
+        text = "<strong>Too few pairs for any verdict.</strong> With {} the sign-flip p cannot go below {:.2g}, and no "
+        text += "95 % interval is finite; at least {} are needed."
         smallest = min(1.0, 2.0 ** (1 - fewest))
         found.insert(0, Markup(text).format(plural(fewest, "pair"), smallest, SMALLEST_NUM_PAIRS))
     return found
@@ -174,7 +117,7 @@ def _about_losses(contrasts: Sequence[Contrast]) -> list[Markup]:
             continue
         text = "<strong>{} of {} pairs of {} lost</strong>: {}. "
         total = contrast.num_pairs + len(contrast.lost)
-        said = Markup(text).format(len(contrast.lost), total, contrast.arm, _lost(contrast))
+        said = Markup(text).format(len(contrast.lost), total, contrast.arm, lost_text(contrast))
         blown = {pair.arm for pair in contrast.lost if pair.reason in ("diverged", "failed")}
         if blown:
             who = " and ".join(name for name in (contrast.baseline, contrast.arm) if name in blown)
@@ -197,59 +140,3 @@ def _about_zero(contrasts: Sequence[Contrast]) -> list[Markup]:
     same = [c.arm for c in primary(contrasts) if c.num_pairs > 1 and not any(c.differences)]
     text = "Every difference of {} is exactly 0: it may be the same model under another name."
     return [Markup(text).format(", ".join(same))] if same else []
-
-
-def contrast_cells(contrasts: Sequence[Contrast]) -> list[tuple[str, ...]]:
-    """The judged contrasts as rows of plain text under a head, for a terminal."""
-    head = ("accuracy, points", "difference", "95 % interval", "p", "pairs", "lost", "detectable", "verdict")
-    rows = [
-        (
-            f"{contrast.arm} against {contrast.baseline}",
-            signed(contrast.mean),
-            "none finite" if contrast.interval is None else _interval(contrast),
-            _p(contrast.p_holm),
-            str(contrast.num_pairs),
-            str(len(contrast.lost)),
-            percent(contrast.detectable),
-            f"{contrast.verdict} ({contrast.forecast})" if contrast.forecast else str(contrast.verdict),
-        )
-        for contrast in primary(contrasts)
-    ]
-    return [head, *rows]
-
-
-def contrast_rows(run: Run, contrasts: Sequence[Contrast]) -> list[dict[str, Any]]:
-    """All contrasts as numbers, for the CSV and JSON tables."""
-    rows = []
-    for contrast in contrasts:
-        low, high = contrast.interval or (None, None)
-        counts = {"num_pairs": contrast.num_pairs, "num_lost": len(contrast.lost), "margin": margin_of(run.study)}
-        rows.append({**asdict(contrast), **counts, "low": low, "high": high})
-    return rows
-
-
-def _means(contrast: Contrast) -> str:
-    if contrast.mean is None:
-        return f"against {contrast.baseline}"
-    return f"{percent(contrast.arm_mean)} against {percent(contrast.baseline_mean)} of {contrast.baseline}"
-
-
-def _interval(contrast: Contrast) -> str:
-    if contrast.interval is None:
-        return "" if contrast.mean is None else f"no interval below {SMALLEST_NUM_PAIRS} pairs"
-    return f"{signed(contrast.interval[0])} to {signed(contrast.interval[1])}"
-
-
-def _p(value: float | None) -> str:
-    return DASH if value is None else f"{value:.3f}" if value >= 0.001 else "< 0.001"
-
-
-def _lost(contrast: Contrast) -> str:
-    """Such as `transfer diverged at seeds 1, 4; bare not trained at seed 5`."""
-    grouped: dict[tuple[str, str], list[str]] = {}
-    for pair in contrast.lost:
-        grouped.setdefault((pair.arm, pair.reason), []).append(str(pair.seed))
-    return "; ".join(
-        f"{arm} {reason} at seed{'' if len(seeds) == 1 else 's'} {', '.join(seeds)}"
-        for (arm, reason), seeds in grouped.items()
-    )

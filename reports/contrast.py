@@ -1,4 +1,4 @@
-"""Each arm of an ablation against the first one, inside blocks (one block is one seed), judged by a rule declared beforehand.
+"""Each arm of an ablation against the first one, inside seeds (blocks), judged by a rule declared beforehand.
 
 The rule, with the margin that the study declares as its smallest effect that matters: if the whole 95 % interval of the
 mean paired difference lies within the margin, "no difference that matters"; else, if the sign-flip p, adjusted by Holm
@@ -61,7 +61,7 @@ class Contrast:
     p_holm: float | None
     """Adjusted over the arms; None for a task and where there is no pair."""
     detectable: float | None
-    """The effect that this many pairs detect with 80 % power, at Holm's strictest step; None where `why_not` says why."""
+    """The effect that these pairs detect with 80 % power, at Holm's strictest step; None where `why_not` says why."""
     why_not: str
     verdict: Verdict | None
     """None for a task."""
@@ -105,8 +105,9 @@ def arm_names(study: Record) -> list[str]:
 def margin_of(study: Record) -> float | None:
     """The smallest effect that matters, in points; None where none above 0 was declared."""
     value = study.get("smallest_effect")
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if is_number and value > 0 else None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        return None
+    return float(value) if value > 0 else None
 
 
 def study_seeds(records: Sequence[Record], study: Record) -> list[int]:

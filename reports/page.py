@@ -12,16 +12,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from reports import background, sections
-from reports.ablation import (
-    CONTRAST_COLUMNS,
-    ablation_conclusions,
-    ablation_headline,
-    contrast_rows,
-    contrast_table,
-    contrast_task_table,
-    rule,
-)
+from reports.ablation import ablation_conclusions, ablation_headline, rule
 from reports.contrast import Contrast, contrasts, margin_of
+from reports.contrast_tables import CONTRAST_COLUMNS, contrast_rows, contrast_table, contrast_task_table
 from reports.export import write_table
 from reports.figures.contrast import ContrastInfo, contrast_info, draw_contrasts, task_contrast_info
 from reports.figures.curves import curves_info, draw_curves
@@ -30,13 +23,14 @@ from reports.figures.importance import draw_importance, importance_info
 from reports.figures.style import to_png, to_svg
 from reports.findings import accuracy_of_teacher, conclusions, headline
 from reports.importance import Importance, knob_importance
+from reports.page_figures import Shown, page_figures
 from reports.pareto import hypervolume
 from reports.points import Point, chosen_by, points
 from reports.readable import MISSING, big
 from reports.records import (
     Run,
     baseline_of,
-    find_measurement,
+    is_ablation,
     majority_mean,
     majority_of,
     primary_tasks,
@@ -46,15 +40,6 @@ from reports.records import (
 )
 from reports.table import trial_table
 from search.files import write_whole
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A figure on the page: the wide form, the one for a phone, and what both say in words."""
-
-    wide: Markup
-    narrow: Markup
-    caption: str
 
 
 def write_report(run_folder: Path, out: Path | None = None) -> Path:
@@ -73,8 +58,7 @@ def write_report(run_folder: Path, out: Path | None = None) -> Path:
     found = points(list(run.records), baseline_of(run.study))
     judged = contrasts(run.records, run.study) if is_ablation(run) else ()
     importance = [] if is_ablation(run) else _importance(run)
-    figures = _contrast_figures(run, judged, target / "figures")
-    figures |= _figures(run, found, importance, target / "figures")
+    figures = page_figures(run, found, importance, judged, target / "figures")
     _write_tables(run, found, importance, target / "tables")
     if is_ablation(run):
         write_table(target / "tables", "contrasts", contrast_rows(run, judged), CONTRAST_COLUMNS)
@@ -89,11 +73,6 @@ def write_report(run_folder: Path, out: Path | None = None) -> Path:
     path = target / "index.html"
     write_whole(path, page)
     return path
-
-
-def is_ablation(run: Run) -> bool:
-    """Whether the run compares arms instead of searching."""
-    return run.study.get("kind") == "ablation"
 
 
 def _context(run: Run, found: list[Point], figures: dict[str, Shown]) -> dict[str, Any]:
@@ -154,90 +133,6 @@ def _importance(run: Run) -> list[Importance]:
         knob_importance(records, "accuracy", chosen_by, maximize=True),
         knob_importance(records, "latency", lambda record: value_of(record, "latency_ratio"), maximize=False),
     ]
-
-
-def _contrast_figures(run: Run, judged: tuple[Contrast, ...], folder: Path) -> dict[str, Shown]:
-    made: dict[str, Shown] = {}
-    infos: list[tuple[str, ContrastInfo, str]] = [
-        ("contrast", contrast_info(judged, margin_of(run.study)), "Differences inside each seed"),
-        ("task-contrast", task_contrast_info(judged), "Differences inside each seed, task by task"),
-    ]
-    for name, info, title in infos:
-        if info.panels:
-            both = [draw_contrasts(info, narrow=narrow, identity=name) for narrow in (False, True)]
-            caption = (
-                f"Each dot is one seed: the arm minus {info.baseline}, trained on the same data in the same order."
-            )
-            made[name.replace("-", "_")] = _shown(both, folder, name, title, caption)
-    return made
-
-
-def _figures(run: Run, found: list[Point], importance: list[Importance], folder: Path) -> dict[str, Shown]:
-    teacher, mean = accuracy_of_teacher(teacher_of(run.study)), majority_mean(run)
-    made: dict[str, Shown] = {}
-    if found and not (is_ablation(run) and _same_encoder(run)):
-        front = front_info(found, teacher=teacher, majority=mean, reference=_reference(run))
-        both = [draw_scatter(front, narrow=narrow, identity="front") for narrow in (False, True)]
-        made["front"] = _shown(both, folder, "front", "Accuracy against latency", _front_caption(run, found))
-        size = size_info(found, teacher=teacher, majority=mean)
-        if size.dots:
-            both = [draw_scatter(size, narrow=narrow, identity="size") for narrow in (False, True)]
-            caption = "Numbers are those of the front above: small models are not always fast ones."
-            made["size"] = _shown(both, folder, "size", "Accuracy against parameters", caption)
-    return made | _curves_figure(run, found, folder) | _importance_figure(importance, folder)
-
-
-def _curves_figure(run: Run, found: list[Point], folder: Path) -> dict[str, Shown]:
-    arms = is_ablation(run)
-    curves = curves_info(list(run.records), found, everyone=arms)
-    if not curves.panels:
-        return {}
-    both = [draw_curves(curves, narrow=narrow, identity="curves") for narrow in (False, True)]
-    which = "trial; the first seed of each arm in colour" if arms else "trial of the search"
-    caption = f"One line per {which}; phases of one stage are laid end to end."
-    if curves.num_left_out:
-        caption += f" {curves.num_left_out} of the other trials are not drawn."
-    return {"curves": _shown(both, folder, "curves", "Learning curves", caption)}
-
-
-def _importance_figure(importance: list[Importance], folder: Path) -> dict[str, Shown]:
-    bars = importance_info(importance)
-    if not bars.objectives:
-        return {}
-    both = [draw_importance(bars, narrow=narrow, identity="importance") for narrow in (False, True)]
-    caption = "How differently each knob is set in the best quarter of the trials and in all of them."
-    return {"importance": _shown(both, folder, "importance", "Importance of each knob", caption)}
-
-
-def _same_encoder(run: Run) -> bool:
-    """Whether all arms train one architecture, so that latency and size cannot differ."""
-    return all(record["spec"]["student"] == run.records[0]["spec"]["student"] for record in run.records)
-
-
-def _shown(both: list[Figure], folder: Path, name: str, title: str, caption: str) -> Shown:
-    to_png(both[0], folder / f"{name}.png")
-    wide, narrow = (
-        Markup(to_svg(figure, f"{name}-{width}", title, caption))
-        for figure, width in zip(both, ("wide", "narrow"), strict=True)
-    )
-    return Shown(wide=wide, narrow=narrow, caption=caption)
-
-
-def _front_caption(run: Run, found: list[Point]) -> str:
-    bars = "Bars are the recorded intervals"
-    if any(point.num_seeds > 1 for point in found):
-        bars += ", and over several seeds the lowest and the highest"
-    caption = f"Each point is one configuration. {bars}."
-    lost = sum(record["status"] != "complete" for record in run.records)
-    if lost:
-        caption += f" Not shown: {lost} that diverged or failed, for want of an accuracy."
-    return caption
-
-
-def _reference(run: Run) -> str:
-    named = (find_measurement(record, "latency_ratio") for record in run.records)
-    known = (item["conditions"].get("reference") for item in named if item)
-    return str(next((name for name in known if name), "the reference model"))
 
 
 def _hypervolume_reference(run: Run) -> tuple[float, float]:

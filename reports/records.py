@@ -61,6 +61,11 @@ def read_trials(run_folder: Path) -> list[Record]:
     return list(read_run(run_folder).records)
 
 
+def is_ablation(run: Run) -> bool:
+    """Whether the run compares arms instead of searching."""
+    return run.study.get("kind") == "ablation"
+
+
 def find_measurement(record: Record, metric: str, split: str | None = None) -> Record | None:
     """The first measurement of a metric, or None where it was not made.
 

@@ -1,9 +1,9 @@
 """The exact two-sided sign-flip test of paired differences and the interval that inverts it, for many studies at once.
 
-If two arms are alike, every paired difference is as likely with the other sign (Fisher 1935, The Design of Experiments,
-section 21). Flipping a subset of n differences leaves a sum at least as large as the observed one exactly where the mean
-of that subset is at most 0, so the 2^n - 1 subset means hold both the test and its inversion: the interval ends at the
-k-th smallest and the k-th largest (Hartigan 1969, Using Subsample Values as Typical Values, doi 10.1080/01621459.1969.10501057).
+If two arms are alike, every paired difference is as likely with the other sign (Fisher 1935, The Design of Experiments).
+Flipping a subset of n differences leaves a sum at least as large as the observed one exactly where the mean of that
+subset is at most 0, so the 2^n - 1 subset means hold both the test and its inversion: the interval ends at the k-th
+smallest and the k-th largest (Hartigan 1969, Using Subsample Values as Typical Values).
 
 Legend: n pairs in a study; k the number of flips that may be as extreme on one side; level the two-sided error rate.
 """
@@ -76,7 +76,8 @@ def holm(p_values: Array) -> Array:
     size = p_values.shape[-1]
     steps = np.take_along_axis(p_values, order, axis=-1) * np.arange(size, 0, -1)
     adjusted = np.minimum(1.0, np.maximum.accumulate(steps, axis=-1))
-    return np.take_along_axis(adjusted, np.argsort(order, axis=-1), axis=-1)
+    found: Array = np.take_along_axis(adjusted, np.argsort(order, axis=-1), axis=-1)
+    return found
 
 
 def detectable_effect(deviation: float, num_pairs: int, level: float = 0.05) -> float | None:
@@ -133,7 +134,8 @@ def _subset_means(differences: Array) -> Array:
     if num_pairs > MAX_EXACT:
         chosen = np.random.default_rng(2).random((NUM_SAMPLED, num_pairs)) < 0.5
         chosen[~chosen.any(axis=1)] = True
-        return (differences @ chosen.T.astype(float)) / chosen.sum(axis=1)
+        sampled: Array = (differences @ chosen.T.astype(float)) / chosen.sum(axis=1)
+        return sampled
     sums, sizes = np.zeros((num_studies, 1)), np.zeros(1)
     for pair in range(num_pairs):
         sums = np.concatenate([sums, sums + differences[:, pair : pair + 1]], axis=1)

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from reports import readable
-from reports.ablation import contrast_cells
 from reports.contrast import contrasts
+from reports.contrast_tables import contrast_cells
 from reports.points import Point, points
-from reports.records import baseline_of, read_run
+from reports.records import baseline_of, is_ablation, read_run
 
 HEAD = ("", "accuracy", "latency ratio", "ms", "parameters", "FLOPs", "seeds")
 
@@ -17,7 +17,7 @@ def summary_rows(run_folder: Path) -> list[tuple[str, ...]]:
     For an ablation: a head, and each arm against the first with its verdict.
     """
     run = read_run(run_folder)
-    if run.study.get("kind") == "ablation":
+    if is_ablation(run):
         return contrast_cells(contrasts(run.records, run.study))
     found = points(list(run.records), baseline_of(run.study))
     shown = [point for point in found if point.on_front]

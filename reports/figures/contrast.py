@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
 
 import seaborn
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
@@ -156,7 +158,7 @@ def _stacked(values: Sequence[float], close: float) -> list[float]:
     offsets = [0.0] * len(values)
     order = sorted(range(len(values)), key=lambda index: values[index])
     level = 0
-    for before, index in zip(order, order[1:], strict=False):
+    for before, index in pairwise(order):
         level = (level + 1) % 3 if values[index] - values[before] < close else 0
         offsets[index] = 0.1 * level
     return offsets
@@ -182,7 +184,7 @@ def _axis_label(info: ContrastInfo, *, narrow: bool) -> str:
 
 
 def _draw_legend(figure: Figure, *, narrow: bool) -> None:
-    handles = {}
+    handles: dict[str, Artist] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)

@@ -205,3 +205,51 @@ def write_run(folder: Path, study: dict[str, Any] | None, records: list[dict[str
     for record in records:
         (folder / "trials" / f"{record['fingerprint']}.json").write_text(json.dumps(record), encoding="utf-8")
     return folder
+
+
+def make_ablation_study(arms: tuple[str, ...] = ("bare", "transfer"), num_seeds: int = 8) -> dict[str, Any]:
+    study = make_study()
+    del study["teacher"]
+    reasons = {"bare": "what the student learns from labels alone"}
+    return study | {
+        "study": "knowledge-transfer",
+        "kind": "ablation",
+        "question": "Does knowledge transfer raise the student's accuracy at equal numbers of student updates?",
+        "command": "thinbert run knowledge-transfer --scale cpu --runs runs --workers 2",
+        "arms": [{"name": arm, "because": reasons.get(arm, f"the paper's {arm}")} for arm in arms],
+        "seeds": list(range(num_seeds)),
+        "smallest_effect": 1.0,
+    }
+
+
+def make_arm_trial(number: int, arm: str, seed: int, accuracy: float | None, **scores: float) -> dict[str, Any]:
+    """A trial of an ablation; without an accuracy it diverged. `scores` are tasks' accuracies."""
+    spec = make_spec(seed=seed)
+    spec["recipe"] = {**spec["recipe"], "arm": arm}
+    record = make_trial(number, spec, role="arm", status="complete" if accuracy is not None else "diverged")
+    kept = [item for item in record["measurements"] if not item["metric"].endswith("accuracy")]
+    if accuracy is not None:
+        kept.append(make_measurement("accuracy", accuracy, "%", split="test", tasks=len(scores)))
+        kept += [
+            make_measurement(f"{task}/accuracy", score, "%", 2.2, split="test", task=task, primary=True)
+            for task, score in scores.items()
+        ]
+    record["measurements"] = kept
+    record["trials"][0] |= {"arm": arm, "params": {"arm": arm, "seed": seed}, "generation": 0}
+    return record
+
+
+def make_ablation(effects: dict[str, float], num_seeds: int = 8, noise: float = 0.6) -> list[dict[str, Any]]:
+    """Arms whose accuracy differs by `effects` from 70 points; what is common to a seed is larger than the noise."""
+    draw = np.random.default_rng(5)
+    records = []
+    for seed in range(num_seeds):
+        common = 2.0 * draw.normal()
+        for arm, effect in effects.items():
+            scores = {
+                task: 62.0 + 4 * place + common + effect * place / 2 + 2 * noise * draw.normal()
+                for place, task in enumerate(TASKS)
+            }
+            mean = sum(scores.values()) / len(scores)
+            records.append(make_arm_trial(len(records), arm, seed, mean, **scores))
+    return records

@@ -1,8 +1,8 @@
 """A search and an ablation small enough to be run many times, and a driver of them that a test can kill.
 
 As a script it runs in a process of its own: `tiny_study.py search|ablation RUNS WORKERS` drives a study and says what
-happens on stdout, one line each, with `progress FINGERPRINT STAGE UPDATES` in between; `tiny_study.py thinbert ARGUMENT...`
-is the command line with the tiny search as the only study. `--file-bytes N` before either makes longer files fail to be
+happens on stdout, one line each, with `progress FINGERPRINT STAGE UPDATES` in between; `tiny_study.py thinbert ...` is
+the command line with the tiny search as its only study. `--file-bytes N` before either makes longer files fail to be
 written, as on a full disk.
 """
 
