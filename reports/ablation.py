@@ -8,7 +8,7 @@ from reports.contrast import LEVEL, PRIMARY, SMALLEST_NUM_PAIRS, Contrast, margi
 from reports.contrast_tables import interval_text, lost_text, p_text, primary
 from reports.findings import about_divergence, about_latency, about_majority, about_scale, counted
 from reports.points import Point
-from reports.readable import plural, signed
+from reports.readable import in_points, plural, signed
 from reports.records import Run
 
 
@@ -29,8 +29,9 @@ def _verdict_sentence(contrast: Contrast, margin: float | None) -> Markup:
         text = "{} is {} than {} by {} of accuracy ({}){}."
         return Markup(text).format(arm, contrast.verdict, baseline, size, evidence, _beyond(contrast, margin))
     if contrast.verdict == "no difference that matters":
-        text = "There is no difference that matters between {} and {}: {} points of accuracy ({}), all within {:g}."
-        return Markup(text).format(arm, baseline, signed(contrast.mean), evidence, margin)
+        text = "There is no difference that matters between {} and {}: {} points of accuracy ({}); the whole interval "
+        text += "lies within {} of zero."
+        return Markup(text).format(arm, baseline, signed(contrast.mean), evidence, in_points(margin or 0.0))
     text = "Whether {} is better or worse than {} cannot be told yet: {} points of accuracy ({}). {}"
     return Markup(text).format(arm, baseline, signed(contrast.mean), evidence, _way_out(contrast))
 
@@ -52,8 +53,8 @@ def _beyond(contrast: Contrast, margin: float | None) -> str:
         return ""
     nearest = min(abs(end) for end in contrast.interval)
     if nearest >= margin:
-        return f", more than the {margin:g} that matters"
-    return f"; whether by the {margin:g} that matters is open"
+        return f", all of the interval beyond the {in_points(margin)} that would matter"
+    return f"; whether by the {in_points(margin)} that would matter is open"
 
 
 def _way_out(contrast: Contrast) -> str:
@@ -69,10 +70,12 @@ def rule(run: Run, contrasts: Sequence[Contrast]) -> str:
     held = "" if num_arms < 2 else f", adjusted by Holm over {num_arms} arms,"
     text = "Declared before the runs: "
     if margin is not None:
-        text += f'"no difference that matters" where the whole interval lies within {margin:g} of zero; else '
+        text += f'"no difference that matters" where the whole interval lies within {in_points(margin)} of zero; else '
     text += f'"better" or "worse" where the sign-flip p{held} is at most {LEVEL:g}; else "cannot tell". '
-    text += "The interval holds every mean that the exact sign-flip test does not reject. Detectable is the true "
-    text += "difference that these pairs would find in 4 of 5 studies, given the spread seen here"
+    text += "The interval (95 % or a little more) holds every mean that the exact sign-flip test does not reject. "
+    text += (
+        "Detectable is the true difference that these pairs would find in 4 of 5 studies, given the spread seen here"
+    )
     return text + (" and Holm's strictest step." if num_arms > 1 else ".")
 
 

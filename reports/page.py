@@ -3,25 +3,18 @@
 The page needs nothing beside itself: no script, no style sheet, no font, no network. It is written last.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from reports import background, sections
 from reports.ablation import ablation_conclusions, ablation_headline, rule
-from reports.contrast import Contrast, contrasts, margin_of
+from reports.contrast import Contrast, contrasts
 from reports.contrast_tables import CONTRAST_COLUMNS, contrast_rows, contrast_table, contrast_task_table
 from reports.export import write_table
-from reports.figures.contrast import ContrastInfo, contrast_info, draw_contrasts, task_contrast_info
-from reports.figures.curves import curves_info, draw_curves
-from reports.figures.front import draw_scatter, front_info, size_info
-from reports.figures.importance import draw_importance, importance_info
-from reports.figures.style import to_png, to_svg
-from reports.findings import accuracy_of_teacher, conclusions, headline
+from reports.findings import conclusions, headline
 from reports.importance import Importance, knob_importance
 from reports.page_figures import Shown, page_figures
 from reports.pareto import hypervolume

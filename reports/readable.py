@@ -86,3 +86,12 @@ def signed(value: float | None) -> str:
         return DASH
     text = f"{value:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text
+
+
+def in_points(value: float) -> str:
+    """An amount of accuracy points.
+
+    >>> in_points(1.0), in_points(0.5)
+    ('1 point', '0.5 points')
+    """
+    return f"{value:g} point{'' if value == 1 else 's'}"

@@ -1,6 +1,6 @@
 """The exact two-sided sign-flip test of paired differences and the interval that inverts it, for many studies at once.
 
-If two arms are alike, every paired difference is as likely with the other sign (Fisher 1935, The Design of Experiments).
+If two arms are alike, every paired difference is as likely with the other sign (Fisher 1935, Design of Experiments).
 Flipping a subset of n differences leaves a sum at least as large as the observed one exactly where the mean of that
 subset is at most 0, so the 2^n - 1 subset means hold both the test and its inversion: the interval ends at the k-th
 smallest and the k-th largest (Hartigan 1969, Using Subsample Values as Typical Values).
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 MAX_EXACT = 20
 """Pairs up to which all 2^n flips are taken; beyond, `NUM_SAMPLED` random ones (the test still keeps its level)."""
 NUM_SAMPLED = 2**16 - 1
-MAX_SIMULATED = 12
+MAX_SIMULATED = 10
 """Pairs up to which simulations flip signs; beyond, they use Student's interval, which flipping comes close to."""
 NUM_STUDIES = 1000
 """Simulated studies behind a power."""
@@ -167,7 +167,7 @@ def _simulated_ends(drawn: Array, levels: tuple[float, ...]) -> list[tuple[Array
 
 
 def _student_quantile(probability: float, freedom: int) -> float:
-    """Student's t by Fisher's expansion around the normal quantile; within 0.1 % from 12 degrees of freedom on.
+    """Student's t by Fisher's expansion around the normal quantile; within 0.1 % from 10 degrees of freedom on.
 
     >>> round(_student_quantile(0.975, 12), 3), round(_student_quantile(0.975, 30), 3)
     (2.179, 2.042)

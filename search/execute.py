@@ -77,14 +77,15 @@ def _context() -> Any:
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver, resource_tracker
+
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["search.worker", "torch._dynamo"])
     before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
+    resource_tracker.ensure_running()  # where it starts it, the fork server would unblock Ctrl-C
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        from multiprocessing import forkserver
-
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -115,7 +116,7 @@ def _supervise(
     deaths = 0
     while not stop.is_set():
         message = _run_process(context, job, watcher, hang_seconds, stop, deaths)
-        if message is None:
+        if message is None or (stop.is_set() and message[0] == "died"):
             return None
         kind, text = message
         if kind == "done":

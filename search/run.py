@@ -114,7 +114,7 @@ class _Driver:
         """Everything that is left to do."""
         specs = list(self.by_arm.values()) or [self.study.baseline]
         self._train_teachers(teachers_of(specs))
-        self._note_teacher(specs[0])
+        self._note_teacher(teachers_of(specs))
         self.generations = read_generations(self.home.run, self.watcher.say, self._check)
         self._forget_lost_proposals()
         for generation in self.generations:
@@ -272,10 +272,11 @@ class _Driver:
         self.watcher.say(f"teacher {job.fingerprint}: {reason}; moved to {moved.parent.name}/, it is trained again")
         return False
 
-    def _note_teacher(self, spec: TrialSpec) -> None:
-        if spec.teacher is None:
+    def _note_teacher(self, teachers: Sequence[TrialSpec]) -> None:
+        """Tell study.json what the first seed's teacher reached, for the report."""
+        if not teachers:
             return
-        record = read_record(self._job(spec.teacher, "teacher").record_path)
+        record = read_record(self._job(teachers[0], "teacher").record_path)
         measurements = to_json(record.measurements)
         teacher = {"fingerprint": record.fingerprint, "spec": to_json(record.spec), "measurements": measurements}
         update_study(self.home.run, teacher=teacher)

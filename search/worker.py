@@ -135,7 +135,9 @@ def static_measurements(spec: TrialSpec) -> tuple[Measurement, ...]:
     total = cost(spec.student, spec.data.length)
     scope = "encoder with embeddings, no heads"
     return (
-        Measurement(metric="parameters", value=float(total.parameters), unit="parameters", n=1, conditions={"of": scope}),
+        Measurement(
+            metric="parameters", value=float(total.parameters), unit="parameters", n=1, conditions={"of": scope}
+        ),
         Measurement(
             metric="flops",
             value=float(total.flops),

@@ -22,7 +22,19 @@ app = App(
     version=lambda: importlib.metadata.version("thinbert"),
     version_flags=["--version"],
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
+
+
+def _whole(kind: type, tokens: Sequence[Any]) -> int:
+    """A whole number; int(1.5) would be one too."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"must be a whole number, got {tokens[0].value!r}") from None
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document and nothing else.")]
 
 
@@ -33,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return int(status or 0)
     except CycloptsError as error:
-        return _refuse(str(error).strip() or type(error).__name__)
+        reason = str(error).strip().rstrip(".") or type(error).__name__
+        return _refuse(f"{reason}; `thinbert --help` and `thinbert VERB --help` say what there is")
     except (ValueError, OSError) as error:
         return _refuse(_one_line(error))
     except KeyboardInterrupt:
@@ -89,8 +102,8 @@ def run(
     *,
     scale: str = "cpu",
     runs: Path = Path("runs"),
-    workers: int = 1,
-    trials: int | None = None,
+    workers: Whole = 1,
+    trials: Whole | None = None,
     corpus: str | None = None,
     vocabulary: str | None = None,
     tasks: str | None = None,
@@ -169,7 +182,7 @@ def report(run_folder: Path, *, out: Path | None = None, as_json: Json = False) 
 
 
 @app.command
-def compare(*names: str, length: int = 128, as_json: Json = False) -> int:
+def compare(*names: str, length: Whole = 128, as_json: Json = False) -> int:
     """Presets, config files (JSON) or trials (RUN:FINGERPRINT) side by side: fields that differ, cost, measurements.
 
     Parameters

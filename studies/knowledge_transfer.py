@@ -11,7 +11,7 @@ from search.data.spec import DataSpec
 from search.recipe import PreTraining, Recipe
 from search.study import Ablation, Arm, Equal, Scale, Study
 from search.trial import TrialSpec
-from studies.scales import SIZES, fine_tuning, latency_case, optimizer, scaling, sources, student_trial
+from studies.scales import SIZES, latency_case, optimizer, scaling, sources, student_trial, student_tuning
 
 SMALLEST_EFFECT = 1.0
 
@@ -45,7 +45,7 @@ def _bare(scale: Scale, transferred: TrialSpec) -> TrialSpec:
         pre_training=PreTraining(
             steps=steps, batch_size=size.batch_size, optimizer=optimizer(size, size.distillation_rate)
         ),
-        fine_tuning=fine_tuning(size),
+        fine_tuning=student_tuning(size),
     )
     return replace(transferred, recipe=recipe, teacher=None)
 

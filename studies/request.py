@@ -39,8 +39,8 @@ def request_sources(request: RunRequest, study: Study, scale: Scale) -> DataSour
     """The study's data sources, with what the user brought in their place.
 
     Raises:
-        ValueError: a corpus without tasks (the built-in tasks are in the built-in language), tasks without data, or data
-            without tasks.
+        ValueError: a corpus without tasks (the built-in tasks are in the built-in language), tasks without data, or
+            data without tasks.
     """
     sources = study.sources(scale)
     own_tasks = bool(request.task_data or request.task_files)

@@ -18,6 +18,7 @@ from search.values import to_json
 from search.worker import Home
 from studies import terminal
 from studies.catalogue import check_scale, load_study
+from studies.housekeeping import is_running
 from studies.request import RunRequest, apply_request, request_sources
 
 
@@ -38,6 +39,8 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
         declared = apply_request(request, study.declare(scale, data))
         about = _about(request, home, data)
         check_run(home.run, study_document(declared, about))
+        if is_running(home.run):
+            raise ValueError(f"{home.run.name} is in use by another process; wait for it or choose --runs")
         with terminal.Display(quiet=as_json, updates_total=_updates(declared)) as display:
             for line in read_report(home.data, data).lines():
                 display.say(line)

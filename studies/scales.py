@@ -36,13 +36,16 @@ class Size:
     teacher_steps: int
     transfer_steps: int
     distillation_steps: int
-    fine_tuning_steps: int
-    fine_tuning_batch_size: int
+    teacher_tuning_steps: int
+    """Per task."""
+    student_tuning_steps: int
+    tuning_batch_size: int
     optimizer: Literal["lamb", "adamw"]
     teacher_rate: float
     transfer_rate: float
     distillation_rate: float
-    fine_tuning_rate: float
+    teacher_tuning_rate: float
+    student_tuning_rate: float
     second_moment: float
     """Adam's beta 2: short trainings want a shorter memory than the usual 0.999."""
     dropout: float
@@ -61,16 +64,18 @@ _CPU = Size(
     text_length=64,
     vocab_size=4000,
     batch_size=32,
-    teacher_steps=2500,
+    teacher_steps=3000,
     transfer_steps=300,
     distillation_steps=900,
-    fine_tuning_steps=300,
-    fine_tuning_batch_size=32,
+    teacher_tuning_steps=375,
+    student_tuning_steps=250,
+    tuning_batch_size=32,
     optimizer="adamw",
     teacher_rate=2e-3,
-    transfer_rate=2e-3,
-    distillation_rate=2e-3,
-    fine_tuning_rate=1e-3,
+    transfer_rate=4e-3,
+    distillation_rate=4e-3,
+    teacher_tuning_rate=1e-3,
+    student_tuning_rate=2e-3,
     second_moment=0.98,
     dropout=0.0,
     initializer_range=0.1,
@@ -83,10 +88,11 @@ SIZES: dict[Scale, Size] = {
     "smoke": replace(
         _CPU,
         num_layers=2,
-        teacher_steps=600,
-        transfer_steps=60,
-        distillation_steps=140,
-        fine_tuning_steps=40,
+        teacher_steps=900,
+        transfer_steps=80,
+        distillation_steps=200,
+        teacher_tuning_steps=150,
+        student_tuning_steps=100,
         latency_rounds=20,
     ),
     "cpu": _CPU,
@@ -102,12 +108,14 @@ SIZES: dict[Scale, Size] = {
         teacher_steps=8000,
         transfer_steps=2400,
         distillation_steps=5000,
-        fine_tuning_steps=1000,
+        teacher_tuning_steps=1000,
+        student_tuning_steps=1000,
         optimizer="lamb",
         teacher_rate=1.5e-3,
         transfer_rate=1.5e-3,
         distillation_rate=1.5e-3,
-        fine_tuning_rate=1e-4,
+        teacher_tuning_rate=1e-4,
+        student_tuning_rate=1e-4,
         second_moment=0.999,
         dropout=0.1,
         initializer_range=0.02,
@@ -126,12 +134,14 @@ SIZES: dict[Scale, Size] = {
         teacher_steps=500_000,
         transfer_steps=240_000,
         distillation_steps=500_000,
-        fine_tuning_steps=20_000,
+        teacher_tuning_steps=20_000,
+        student_tuning_steps=20_000,
         optimizer="lamb",
         teacher_rate=1.5e-3,
         transfer_rate=1.5e-3,
         distillation_rate=1.5e-3,
-        fine_tuning_rate=5e-5,
+        teacher_tuning_rate=5e-5,
+        student_tuning_rate=5e-5,
         second_moment=0.999,
         dropout=0.1,
         initializer_range=0.02,
@@ -186,7 +196,14 @@ def teacher_trial(scale: Scale, data: DataSpec, seed: int) -> TrialSpec:
     pre_training = PreTraining(
         steps=size.teacher_steps, batch_size=size.batch_size, optimizer=optimizer(size, size.teacher_rate)
     )
-    recipe = Recipe(pre_training=pre_training, fine_tuning=fine_tuning(size))
+    recipe = Recipe(
+        pre_training=pre_training,
+        fine_tuning=FineTuning(
+            steps=size.teacher_tuning_steps,
+            batch_size=size.tuning_batch_size,
+            optimizer=replace(optimizer(size, size.teacher_tuning_rate), kind="adamw"),
+        ),
+    )
     return TrialSpec(student=teacher_encoder(scale, data), recipe=recipe, data=data, seed=seed)
 
 
@@ -205,7 +222,7 @@ def student_trial(scale: Scale, data: DataSpec, seed: int, *, average_heads: boo
         optimizer=optimizer(size, size.distillation_rate),
         teacher_share=0.5,
     )
-    recipe = Recipe(knowledge_transfer=transfer, pre_training=distillation, fine_tuning=fine_tuning(size))
+    recipe = Recipe(knowledge_transfer=transfer, pre_training=distillation, fine_tuning=student_tuning(size))
     teacher = teacher_trial(scale, data, seed)
     return TrialSpec(student=student_encoder(scale, data), recipe=recipe, data=data, seed=seed, teacher=teacher)
 
@@ -221,12 +238,12 @@ def latency_case(scale: Scale, data: DataSpec) -> LatencyCase:
     return replace(case, length=data.length) if scale in ("smoke", "cpu") else case
 
 
-def fine_tuning(size: Size) -> FineTuning:
-    """One pass per task."""
+def student_tuning(size: Size) -> FineTuning:
+    """The student's fine-tuning, one pass per task."""
     return FineTuning(
-        steps=size.fine_tuning_steps,
-        batch_size=size.fine_tuning_batch_size,
-        optimizer=replace(optimizer(size, size.fine_tuning_rate), kind="adamw"),
+        steps=size.student_tuning_steps,
+        batch_size=size.tuning_batch_size,
+        optimizer=replace(optimizer(size, size.student_tuning_rate), kind="adamw"),
     )
 
 

@@ -14,6 +14,7 @@ from matplotlib.transforms import blended_transform_factory
 from reports.contrast import PRIMARY, Contrast
 from reports.figures.style import BLACK, BLUE, GREEN, GREY, PALE, VERMILION, new_figure, shown, styled
 from reports.pareto import Interval
+from reports.readable import in_points
 
 COLOURS = {"better": BLUE, "worse": VERMILION, "no difference that matters": GREEN, "cannot tell": GREY, "": BLACK}
 BAND = "#eceff2"
@@ -111,7 +112,7 @@ def _row(contrast: Contrast, label: str) -> ContrastRow:
 
 def _draw_panel(axes: Axes, panel: ContrastPanel, info: ContrastInfo) -> None:
     if info.margin is not None:
-        label = f"less than the {info.margin:g} that matters"
+        label = f"within {in_points(info.margin)}: too little to matter"
         axes.axvspan(-info.margin, info.margin, color=BAND, linewidth=0, zorder=0, label=label)
     axes.axvline(0, color=BLACK, linewidth=0.9, zorder=1)
     span = _extent(info)

@@ -1,5 +1,5 @@
-"""The built-in generator's labelled tasks: one function a task makes one row, rightly labelled, from a stream of chance.
-Splits, duplicates and how many labels are wrong are the generator's business.
+"""The built-in generator's labelled tasks: each function makes one row, rightly labelled, from a stream of chance.
+Splits, duplicates and the share of wrong labels are the generator's business.
 
 No word is a clue by itself: every word is as often in rows of one label as of another, so a bag of words stays near
 chance. Rows differ in what they take: the number (a suffix), the class (person or animal), or the very word.
@@ -40,9 +40,9 @@ def beings(chance: random.Random, count: int) -> list[Being]:
 
 
 def clause(chance: random.Random, subject: str, plural: bool, good: bool, trait: int) -> str:
-    """Say that the subject is good (or bad) in this trait, plainly or by negating the contrary."""
-    negated = chance.random() < 0.5
-    return opinion(subject, plural, (GOOD if good != negated else BAD)[trait], negated)
+    """Say that the subject is good (or bad) in this trait: plainly, by negating the contrary, or by negating twice."""
+    outer, inner = chance.random() < 0.12, chance.random() < 0.5
+    return opinion(subject, plural, (GOOD if good == (outer == inner) else BAD)[trait], (outer, inner))
 
 
 def acceptability(chance: random.Random) -> Row:
@@ -59,7 +59,7 @@ def acceptability(chance: random.Random) -> Row:
     elif kind < 0.55:
         text = f"{near(one, two, three)} {present(verb, plural)} {four.word}."
     else:
-        broken = "none" if fine else chance.choice(("inner", "outer", "pronoun"))
+        broken = "none" if fine else chance.choice(("inner", "outer", "pronoun", "pronoun"))
         class_word = pronoun(one.animal != (broken == "pronoun"))
         inner = present(chance.choice(VERBS), one.plural != (broken == "inner"))
         outer = present(verb, one.plural != (broken == "outer"))
@@ -68,7 +68,7 @@ def acceptability(chance: random.Random) -> Row:
 
 
 def sentiment(chance: random.Random) -> Row:
-    """Is what the sentence says last good? A "not" turns it."""
+    """Is what the sentence says last good? Each of "no" and "not" turns it."""
     one, two, three, _ = beings(chance, 4)
     good, other = chance.random() < 0.5, chance.random() < 0.5
     trait, first = chance.randrange(len(GOOD)), chance.randrange(len(GOOD))
@@ -90,15 +90,11 @@ def entailment(chance: random.Random) -> Row:
         two = Being(two.noun, not one.plural)
     verb = chance.choice(VERBS)
     told = asked = Fact(one, verb, two)
-    entailed = chance.random() < 0.5
-    if not entailed:
-        kind = chance.random()
-        if kind < 0.9:
-            asked = Fact(two, verb, one)
-        else:
-            asked = chance.choice((Fact(three, verb, two), Fact(one, verb, three), Fact(one, chance.choice(VERBS), two)))
-            entailed = asked == told
-    return {"text": tell(told, chance.choice(VOICES)), "text2": tell(asked, chance.choice(VOICES)), "label": int(entailed)}
+    if chance.random() < 0.5:
+        others = (Fact(three, verb, two), Fact(one, verb, three), Fact(one, chance.choice(VERBS), two))
+        asked = Fact(two, verb, one) if chance.random() < 0.9 else chance.choice(others)
+    text, text2 = (tell(fact, chance.choice(VOICES)) for fact in (told, asked))
+    return {"text": text, "text2": text2, "label": int(asked == told)}
 
 
 def similarity(chance: random.Random) -> Row:

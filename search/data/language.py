@@ -36,7 +36,7 @@ GOOD = ("kind", "clever", "honest", "brave", "gentle", "polite")
 BAD = ("cruel", "silly", "false", "timid", "harsh", "rude")
 """Traits: each good one beside its contrary."""
 
-FUNCTION_WORDS = tuple("is are not by who which near but and do does yes no . ?".split())
+FUNCTION_WORDS = ("is", "are", "not", "by", "who", "which", "near", "but", "and", "do", "does", "yes", "no", ".", "?")
 SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SUFFIXES = ("##s", "##ed")
 
@@ -166,13 +166,14 @@ def ask_whether(fact: Fact, voice: Voice) -> str:
     return f"{be(fact.patient.plural)} {fact.patient.word} {fact.verb}ed by {fact.agent.word}?"
 
 
-def opinion(subject: str, plural: bool, trait: str, negated: bool) -> str:
-    """A clause without its full stop.
+def opinion(subject: str, plural: bool, trait: str, negations: tuple[bool, bool]) -> str:
+    """A clause without its full stop; its two negations ("no" before the subject, "not" before the trait) cancel out.
 
-    >>> opinion("baker", False, "kind", True)
-    'baker is not kind'
+    >>> opinion("baker", False, "kind", (True, True))
+    'no baker is not kind'
     """
-    return f"{subject} {be(plural)} {'not ' if negated else ''}{trait}"
+    outer, inner = negations
+    return f"{'no ' if outer else ''}{subject} {be(plural)} {'not ' if inner else ''}{trait}"
 
 
 def relative(fact: Fact) -> str:

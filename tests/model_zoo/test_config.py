@@ -12,7 +12,18 @@ import pytest
 import model_zoo.config
 from model_zoo.config import EncoderConfig
 
-SIZES = ["num_layers", "hidden_size", "bottleneck_size", "num_heads", "num_feed_forward", "feed_forward_size", "embedding_size", "vocab_size", "max_positions", "num_token_types"]
+SIZES = [
+    "num_layers",
+    "hidden_size",
+    "bottleneck_size",
+    "num_heads",
+    "num_feed_forward",
+    "feed_forward_size",
+    "embedding_size",
+    "vocab_size",
+    "max_positions",
+    "num_token_types",
+]
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +62,8 @@ def test_a_size_is_a_whole_number_of_at_least_one(small: Any, unchecked: Any, na
         ),
         (
             {"use_bottleneck": False},
-            "without a bottleneck bottleneck_size must equal hidden_size, got 8 and 16; set use_bottleneck=True or make "
-            "them equal",
+            "without a bottleneck bottleneck_size must equal hidden_size, got 8 and 16; set use_bottleneck=True or "
+            "make them equal",
         ),
         (
             {"use_bottleneck": False, "bottleneck_size": 16, "attention_input": "bottleneck"},
@@ -60,8 +71,8 @@ def test_a_size_is_a_whole_number_of_at_least_one(small: Any, unchecked: Any, na
         ),
         (
             {"embedding_size": 17},
-            "embedding_size must be at most hidden_size, got 17 and 16: the masked-language head ties its output to the "
-            "embedding table",
+            "embedding_size must be at most hidden_size, got 17 and 16: the masked-language head ties its output to "
+            "the embedding table",
         ),
         ({"norm": "batch_norm"}, "norm must be one of layer_norm, no_norm; got 'batch_norm'"),
         ({"activation": "silu"}, "activation must be one of gelu, relu; got 'silu'"),

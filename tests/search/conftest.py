@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def make_spec() -> "Callable[..., TrialSpec]":
-    """Makes a tiny trial on imaginary data, with a teacher if asked; `fields` replace those of the student's encoder."""
+    """Makes a tiny trial on imaginary data, with a teacher if asked; `fields` are those of the student's encoder."""
     from dataclasses import replace
 
     from model_zoo.config import EncoderConfig

@@ -74,14 +74,11 @@ def test_a_search_whose_driver_is_killed_at_many_moments_finishes_as_an_uninterr
     moments = [
         ("data prepared", 1),
         ("training the teacher", 1),
-        ("progress", 3),
         ("generation 0", 1),
         ("progress latency", 2),
-        ("progress [0-9a-f]{16} distillation", 1),
+        ("progress", 4),
         ("generation 1", 1),
-        ("progress [0-9a-f]{16} fine-tuning", 2),
         ("the front", 1),
-        ("progress [0-9a-f]{16} transfer", 2),
     ]
     run = tmp_path / "tiny-smoke"
     for start, count in moments:
@@ -115,7 +112,7 @@ def test_an_ablation_killed_in_its_first_moments_gives_the_bytes_of_one_worker_a
     alone = tiny.home(tmp_path / "alone")
     run_study(tiny.tiny_ablation(spec), alone, Options(workers=1), {}, quiet())
     together = tmp_path / "together"
-    for milliseconds in (600, 1500, 2500, 4000):
+    for milliseconds in (500, 2000, 4000):
         with tiny.Driver("ablation", together, 2) as driver:
             wait(milliseconds)
             driver.kill()

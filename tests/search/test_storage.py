@@ -181,7 +181,7 @@ def test_a_trial_is_told_once(tmp_path: Path, make_search: Any, make_record: Any
     assert study.get_trials()[0].values == [60.0, 0.5]
 
 
-@pytest.mark.parametrize("damage", ["other value", "other params", "one too many", "garbage", "empty", "other name"])
+@pytest.mark.parametrize("damage", ["other value", "other params", "one too many", "garbage", "other name"])
 def test_a_database_that_disagrees_with_the_files_is_rebuilt(
     tmp_path: Path, wide: Any, make_record: Any, outcome: Any, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -200,8 +200,6 @@ def test_a_database_that_disagrees_with_the_files_is_rebuilt(
         asked.ask()
     elif damage == "garbage":
         path.write_bytes(b"no database at all" * 100)
-    elif damage == "empty":
-        path.write_bytes(b"")
     else:
         path.unlink()
         open_study(path, "another", told)

@@ -70,14 +70,14 @@ def test_two_arms_that_are_the_same_trial_are_refused(make_ablation: Any, make_s
     # Another seed is no difference: the plan sets the seeds.
     arms = [Arm(name=f"arm {seed}", because="", spec=make_spec(seed=seed)) for seed in (0, 3)]
     with pytest.raises(
-        ValueError, match="^tiny-ablation: arms 'arm 0' and 'arm 1' are the same trial; a knob is dead$"
+        ValueError, match=r"^tiny-ablation: arms 'arm 0' and 'arm 1' are the same trial; a knob is dead$"
     ):
         plan(make_ablation(arms=tuple(replace(arm, name=f"arm {n}") for n, arm in enumerate(arms))))
 
 
 def test_two_arms_of_one_name_are_refused(make_ablation: Any) -> None:
     arms = tuple(replace(arm, name="arm") for arm in make_ablation().arms)
-    with pytest.raises(ValueError, match="^tiny-ablation: every arm must have a name of its own, got 'arm' twice$"):
+    with pytest.raises(ValueError, match=r"^tiny-ablation: every arm must have a name of its own, got 'arm' twice$"):
         plan(make_ablation(arms=arms))
 
 
@@ -196,7 +196,7 @@ def test_a_dead_knob_is_an_error(make_search: Any) -> None:
         return replace(search.baseline.student, num_heads=trial.suggest_categorical("num_heads", [1, 2]))
 
     with pytest.raises(
-        ValueError, match="^tiny-search: knob 'colour' is dead: none of its choices changes the encoder$"
+        ValueError, match=r"^tiny-search: knob 'colour' is dead: none of its choices changes the encoder$"
     ):
         check_search(replace(search, space=space, first=()))
 
@@ -225,7 +225,7 @@ def test_a_knob_of_one_choice_is_a_constant_and_not_dead(make_search: Any) -> No
 
 
 def test_a_search_without_trials_is_refused(make_search: Any) -> None:
-    with pytest.raises(ValueError, match="^a search needs at least 1 trial, got 0$"):
+    with pytest.raises(ValueError, match=r"^a search needs at least 1 trial, got 0$"):
         check_search(make_search(num_trials=0))
 
 

@@ -217,10 +217,12 @@ class Driver:
 
     def kill(self) -> None:
         """kill -9 the driver alone, and see its workers go."""
-        others = descendants(self.process.pid)
+        helpers = [pid for pid in descendants(self.process.pid) if parent_of(pid) == self.process.pid]
+        workers = [pid for helper in helpers for pid in descendants(helper)]
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
-        assert gone(others, 3.0), f"orphans of the driver: {[command_of(pid) for pid in others]}"
+        assert gone(workers, 3.0), f"orphans of the driver: {[command_of(pid) for pid in workers]}"
+        assert gone(helpers, 30.0), "the fork server stays: it may finish its imports, no more"
 
 
 def descendants(pid: int) -> list[int]:
@@ -236,6 +238,14 @@ def descendants(pid: int) -> list[int]:
     for parent in found:
         found += sorted(parents.get(parent, []))
     return found[1:]
+
+
+def parent_of(pid: int) -> int | None:
+    """The parent of a process, None where it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def alive(pid: int) -> bool:

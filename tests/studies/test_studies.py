@@ -1,0 +1,135 @@
+"""Every shipped study can be declared and planned at every scale, and keeps the ratios that the paper argues from."""
+
+import re
+from typing import Any
+
+import pytest
+
+from model_zoo.cost import cost
+from search.fingerprint import fingerprint
+from search.study import SCALES, Ablation, Scale, Search, all_configurations, check_search, knobs, plan
+from search.trial import changes
+from studies.catalogue import MODULES, all_studies, check_scale, load_study
+from studies.data_specs import known_data_spec
+from studies.scales import SIZES, student_encoder, student_trial, teacher_encoder
+
+
+def declared(name: str, scale: Scale, tmp_path: Any) -> Search | Ablation:
+    study = load_study(name)
+    return study.declare(scale, known_data_spec(study.sources(scale), tmp_path))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", MODULES)
+def test_every_study_plans_at_every_scale(name: str, scale: Scale, tmp_path: Any) -> None:
+    study = declared(name, scale, tmp_path)
+    assert (study.name, study.scale, study.question) == (name, scale, load_study(name).question)
+    if isinstance(study, Search):
+        check_search(study)
+        assert study.num_trials <= len(all_configurations(study))
+        specs = list(all_configurations(study).values())
+    else:
+        specs = [one.spec for one in plan(study)]
+        assert len({fingerprint(spec) for spec in specs}) == len(study.arms) * len(study.seeds)
+    for spec in specs:
+        assert cost(spec.student, spec.data.length).parameters > 0
+        assert spec.student.max_positions >= study.latency.length
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_search_starts_from_the_papers_student(scale: Scale, tmp_path: Any) -> None:
+    search = declared("student-search", scale, tmp_path)
+    assert isinstance(search, Search)
+    student, teacher = search.baseline.student, search.baseline.teacher
+    assert search.first[0] == {
+        "bottleneck_size": student.bottleneck_size,
+        "num_heads": student.num_heads,
+        "num_feed_forward": student.num_feed_forward,
+    }
+    assert fingerprint(search.baseline) in all_configurations(search)
+    assert list(knobs(search)) == ["bottleneck_size", "num_heads", "num_feed_forward"]
+    assert teacher is not None
+    for spec in all_configurations(search).values():
+        assert spec.student.hidden_size == teacher.student.hidden_size
+        assert spec.recipe.knowledge_transfer is not None and spec.recipe.knowledge_transfer.average_heads
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_arms_of_the_transfer_study_differ_in_training_alone(scale: Scale, tmp_path: Any) -> None:
+    study = declared("knowledge-transfer", scale, tmp_path)
+    assert isinstance(study, Ablation)
+    bare, transfer = (arm.spec for arm in study.arms)
+    assert bare.student == transfer.student
+    assert bare.recipe.student_updates == transfer.recipe.student_updates
+    assert bare.recipe.fine_tuning == transfer.recipe.fine_tuning
+    assert all(change.field.startswith(("recipe.", "teacher")) for change in changes(bare, transfer))
+    assert len(study.seeds) == (2 if scale == "smoke" else 6)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_ratios_of_the_paper_survive_the_scaling(scale: Scale, tmp_path: Any) -> None:
+    data = known_data_spec(load_study("student-search").sources(scale), tmp_path)
+    student, teacher = student_encoder(scale, data), teacher_encoder(scale, data)
+    assert student.hidden_size == teacher.hidden_size == 4 * student.bottleneck_size
+    assert teacher.bottleneck_size == 2 * teacher.hidden_size
+    assert student.feed_forward_size == 4 * student.bottleneck_size
+    assert teacher.feed_forward_size == 4 * teacher.bottleneck_size
+    assert student.num_heads == teacher.num_heads == 4
+    assert (student.num_feed_forward, teacher.num_feed_forward) == (4, 1)
+    assert (student.norm, student.activation, student.hidden_dropout) == ("no_norm", "relu", 0.0)
+    assert (teacher.norm, teacher.activation) == ("layer_norm", "gelu")
+    assert SIZES[scale].transfer_steps % student.num_layers == 0
+
+
+def test_the_paper_scale_is_the_papers(tmp_path: Any) -> None:
+    from dataclasses import replace
+
+    from model_zoo.presets import ib_bert_large, mobilebert
+
+    data = known_data_spec(load_study("student-search").sources("paper"), tmp_path)
+    student, teacher = student_encoder("paper", data), teacher_encoder("paper", data)
+    assert replace(student, vocab_size=30522) == mobilebert()
+    assert replace(teacher, vocab_size=30522) == ib_bert_large()
+    spec = student_trial("paper", data, 0, average_heads=False)
+    transfer = spec.recipe.knowledge_transfer
+    assert transfer is not None and spec.teacher is not None
+    assert (transfer.steps, transfer.steps // 24, transfer.optimizer.kind) == (240_000, 10_000, "lamb")
+    assert spec.recipe.pre_training.steps == spec.teacher.recipe.pre_training.steps == 500_000
+    assert (spec.recipe.pre_training.teacher_share, transfer.optimizer.learning_rate) == (0.5, 1.5e-3)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_what_was_scaled_down_is_said_with_both_numbers(scale: Scale, tmp_path: Any) -> None:
+    rows = declared("student-search", scale, tmp_path).scaling
+    if scale == "paper":
+        assert rows == ()
+        return
+    named = {row.what: (row.paper, row.here) for row in rows}
+    assert named["blocks"] == ("24", str(SIZES[scale].num_layers))
+    assert named["h_inter"] == ("512", str(SIZES[scale].hidden_size))
+    assert named["optimizer"][0] == "LAMB"
+    assert len(named) == len(rows) >= 12
+
+
+# The catalogue
+
+
+def test_the_catalogue_knows_every_study_by_its_name() -> None:
+    assert [study.name for study in all_studies()] == list(MODULES)
+    assert all(study.question.endswith("?") for study in all_studies())
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("student-serch", "did you mean student-search?"), ("xyz", "there are student-search, knowledge-transfer")],
+)
+def test_an_unknown_study_is_refused_with_a_hint(name: str, hint: str) -> None:
+    message = f"study must be one that `thinbert list` shows, got {name!r}; {hint}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        load_study(name)
+
+
+def test_an_unknown_scale_is_refused() -> None:
+    assert [check_scale(scale) for scale in SCALES] == list(SCALES)
+    with pytest.raises(ValueError, match=r"^scale must be one of smoke, cpu, gpu, paper; got 'huge'$"):
+        check_scale("huge")
