@@ -98,6 +98,7 @@ def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> Tr
     if job.record_path.exists():
         return read_record(job.record_path)
     started = _now()
+    _drop_left_overs(job)
     _drop_bad_checkpoint(job, channel)
     keeper = Keeper(path=job.checkpoint_path, seconds=job.checkpoint_seconds, tell=_teller(channel))
     outcome = train(
@@ -160,6 +161,15 @@ def _teacher_weights(job: Job) -> dict[str, Tensor] | None:
     if job.spec.teacher is None:
         return None
     return load_weights(job.home.teachers / fingerprint(job.spec.teacher) / "weights.safetensors")
+
+
+def _drop_left_overs(job: Job) -> None:
+    """Temporary files of a process of this trial that was killed. A teacher's folder may be another run's too."""
+    if job.role == "teacher":
+        return
+    for path in (job.checkpoint_path, job.weights_path, job.record_path):
+        for left_over in path.parent.glob(f".{path.name}.*.tmp"):
+            left_over.unlink(missing_ok=True)
 
 
 def _drop_bad_checkpoint(job: Job, channel: "connection.Connection") -> None:

@@ -59,7 +59,7 @@ def acceptability(chance: random.Random) -> Row:
     elif kind < 0.55:
         text = f"{near(one, two, three)} {present(verb, plural)} {four.word}."
     else:
-        broken = "none" if fine else chance.choice(("inner", "outer", "pronoun", "pronoun"))
+        broken = "none" if fine else chance.choice(("inner", "outer", "outer", "pronoun"))
         class_word = pronoun(one.animal != (broken == "pronoun"))
         inner = present(chance.choice(VERBS), one.plural != (broken == "inner"))
         outer = present(verb, one.plural != (broken == "outer"))

