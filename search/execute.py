@@ -40,6 +40,20 @@ class Watcher:
     """A trial (by fingerprint) is in `stage` and has done `updates` steps."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a run uses the machine. None of it changes a result on the CPU."""
+
+    workers: int = 1
+    device: str = "cpu"
+    checkpoint_seconds: float = 20.0
+    hang_seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"workers must be at least 1, got {self.workers}")
+
+
 def execute(
     jobs: Sequence[Job], *, workers: int, watcher: Watcher, hang_seconds: float = 300.0
 ) -> Iterator[TrialRecord]:

@@ -6,10 +6,10 @@ the same ones.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from search.execute import Watcher, execute
+from search.execute import Options, Watcher, execute
 from search.fingerprint import fingerprint
 from search.generation import (
     Generation,
@@ -24,33 +24,16 @@ from search.record import (
     Proposal,
     Role,
     TrialRecord,
-    read_record,
     read_records,
-    set_aside,
     with_proposals,
     write_record,
 )
 from search.run_folder import open_run, study_document, update_study
 from search.storage import Proposed, database_errors, front, open_study, planned_proposals, propose, tell
 from search.study import Ablation, Search, at_seed, check_search, configuration, plan
-from search.training.checkpoint import load_weights
+from search.teachers import describe_teacher, teachers_of, train_teachers
 from search.trial import TrialSpec
-from search.values import to_json
 from search.worker import Home, Job
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How a run uses the machine. None of it changes a result on the CPU."""
-
-    workers: int = 1
-    device: str = "cpu"
-    checkpoint_seconds: float = 20.0
-    hang_seconds: float = 300.0
-
-    def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise ValueError(f"workers must be at least 1, got {self.workers}")
 
 
 class RunSummary(NamedTuple):
@@ -87,12 +70,6 @@ def run_study(
         return RunSummary(driver.records, found.problems)
 
 
-def teachers_of(specs: Iterable[TrialSpec]) -> list[TrialSpec]:
-    """The distinct teachers of some trials."""
-    teachers = [spec.teacher for spec in specs if spec.teacher is not None]
-    return list({fingerprint(teacher): teacher for teacher in teachers}.values())
-
-
 class _Driver:
     """One run in progress. Private: `run_study` is the interface."""
 
@@ -113,8 +90,11 @@ class _Driver:
     def run(self) -> None:
         """Everything that is left to do."""
         specs = list(self.by_arm.values()) or [self.study.baseline]
-        self._train_teachers(teachers_of(specs))
-        self._note_teacher(teachers_of(specs))
+        teachers = teachers_of(specs)
+        train_teachers(teachers, self.home, self.options, self.watcher)
+        if teachers:
+            update_study(self.home.run, teacher=describe_teacher(teachers[0], self.home))
+        self._retry_failed()
         self.generations = read_generations(self.home.run, self.watcher.say, self._check)
         self._forget_lost_proposals()
         for generation in self.generations:
@@ -152,6 +132,14 @@ class _Driver:
             if kept != record.trials:
                 self.records[mark] = replace(record, trials=kept)
                 write_record(self._job(record.spec, record.role).record_path, self.records[mark])
+
+    def _retry_failed(self) -> None:
+        """A trial that could not be run (its worker died, say) has no outcome: every run tries it again."""
+        for mark, record in list(self.records.items()):
+            if record.status == "failed":
+                self.watcher.say(f"trial {mark} failed before ({record.reason}); it is tried again")
+                self._job(record.spec, record.role).record_path.unlink()
+                del self.records[mark]
 
     def _tried(self) -> set[str]:
         return {mark for generation in self.generations for mark in generation.fingerprints}
@@ -237,49 +225,9 @@ class _Driver:
         if not missing:
             return
         self.watcher.say(f"the front is trained again with {len(study.confirmation_seeds)} fresh seeds")
-        self._train_teachers(teachers_of(missing))
+        train_teachers(teachers_of(missing), self.home, self.options, self.watcher)
         for record in self._execute([self._job(spec, "confirmation", self._latency(spec)) for spec in missing]):
             self.records[record.fingerprint] = record
-
-    def _train_teachers(self, teachers: Sequence[TrialSpec]) -> None:
-        """Train the teachers that no earlier run has trained. Raises ValueError where one cannot be had."""
-        jobs = [job for job in (self._job(spec, "teacher") for spec in teachers) if not self._has_teacher(job)]
-        if jobs:
-            seeds = ", ".join(str(job.spec.seed) for job in jobs)
-            self.watcher.say(
-                f"training the teacher (seed {seeds}); it is kept for every study with its data and recipe"
-            )
-        for record in self._execute(jobs):
-            if record.status != "complete":
-                self._job(record.spec, "teacher").record_path.unlink()
-                raise ValueError(
-                    f"the teacher of seed {record.spec.seed} {record.status} ({record.reason}); no trial can run"
-                )
-
-    def _has_teacher(self, job: Job) -> bool:
-        """Whether the teacher's folder is whole; a damaged one is moved aside and trained again."""
-        if not job.record_path.exists():
-            return False
-        try:
-            read_record(job.record_path)
-            load_weights(job.weights_path)
-            return True
-        except FileNotFoundError:
-            reason = "its weights are missing"
-        except ValueError as error:
-            reason = str(error)
-        moved = set_aside(self.home.teachers, job.record_path)
-        self.watcher.say(f"teacher {job.fingerprint}: {reason}; moved to {moved.parent.name}/, it is trained again")
-        return False
-
-    def _note_teacher(self, teachers: Sequence[TrialSpec]) -> None:
-        """Tell study.json what the first seed's teacher reached, for the report."""
-        if not teachers:
-            return
-        record = read_record(self._job(teachers[0], "teacher").record_path)
-        measurements = to_json(record.measurements)
-        teacher = {"fingerprint": record.fingerprint, "spec": to_json(record.spec), "measurements": measurements}
-        update_study(self.home.run, teacher=teacher)
 
     def _job(
         self,

@@ -8,11 +8,12 @@ from typing import Any
 
 from search.data.prepare import prepare, read_report
 from search.data.spec import DataSpec
-from search.execute import DiskFullError, Watcher
+from search.execute import DiskFullError, Options, Watcher
 from search.record import TrialRecord
-from search.run import Options, RunSummary, run_study, teachers_of
+from search.run import RunSummary, run_study
 from search.run_folder import check_run, study_document
 from search.study import Ablation, Search, plan
+from search.teachers import teachers_of
 from search.trial import planned_updates
 from search.values import to_json
 from search.worker import Home
