@@ -19,7 +19,9 @@ from typing import Any
 
 from joblib import Parallel, delayed
 
+from search.predict import predict
 from search.record import TrialRecord, read_record, write_record
+from search.trial import planned_updates
 from search.worker import Job, serve, static_measurements
 
 MAX_DEATHS = 3
@@ -36,8 +38,8 @@ class Watcher:
 
     say: Callable[[str], None] = lambda text: None
     """A line for people."""
-    progress: Callable[[str, str, int], None] = lambda fingerprint, stage, updates: None
-    """A trial (by fingerprint) is in `stage` and has done `updates` steps."""
+    progress: Callable[[str, str, float], None] = lambda fingerprint, stage, seconds: None
+    """A trial (by fingerprint) is in `stage` and has done work that was predicted to take so many seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +169,7 @@ def _run_process(
 def _listen(
     channel: Connection, process: Any, job: Job, watcher: Watcher, hang_seconds: float, stop: threading.Event
 ) -> tuple[str, str] | None:
+    seconds_per_update = predict(job.spec).train_seconds / planned_updates(job.spec)
     silent_seconds = 0.0  # counted while we listen, so that a driver that was stopped for a while blames nobody
     while not stop.is_set():
         if not channel.poll(POLL_SECONDS):
@@ -181,7 +184,7 @@ def _listen(
             return "died", f"ended with exit code {process.exitcode}"
         silent_seconds = 0.0
         if kind == "progress":
-            watcher.progress(job.fingerprint, content[0], content[1])
+            watcher.progress(job.fingerprint, content[0], content[1] * seconds_per_update)
         elif kind == "note":
             watcher.say(content[0])
         else:

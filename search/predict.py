@@ -1,4 +1,4 @@
-"""What a trial will cost before anything runs: time, memory and disk, from its spec alone.
+"""What a trial and a study will cost before anything runs: time, memory and disk, from the values alone.
 
 Time is training FLOPs over a sustained rate plus a fixed price per operation, which is what small encoders mostly pay.
 Both constants were fitted to two trainings on one core of a 2-core AVX-512 server: 182 s for a teacher of 0.58 M
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
-from search.trial import TrialSpec
+from search.study import Ablation, Search, all_configurations, plan
+from search.trial import TrialSpec, teachers_of
 
 FLOPS_PER_SECOND = 80e9
 SECONDS_PER_OPERATION = 35e-6
@@ -47,6 +48,43 @@ def predict(spec: TrialSpec) -> Prediction:
     seconds += recipe.pre_training.steps * step
     seconds += len(data.tasks) * recipe.fine_tuning.steps * student.train(recipe.fine_tuning.batch_size)
     return Prediction(train_seconds=seconds, memory_bytes=_memory(spec), disk_bytes=_disk(spec))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyPrediction:
+    """Cost of a whole study, its teachers included, on cores like the one of `predict`."""
+
+    core_seconds: float
+    trial_seconds: float
+    """The mean trial's."""
+    teacher_seconds: float
+    """One teacher's; 0 where there is none."""
+    memory_bytes: int
+    """Of the largest trial: what one worker needs."""
+    disk_bytes: int
+
+
+def predict_study(study: Search | Ablation) -> StudyPrediction:
+    """The cost of a study. Of a search it is that of trials spread over its whole space."""
+    if isinstance(study, Ablation):
+        specs = [one.spec for one in plan(study)]
+        num_trials, teachers = len(specs), teachers_of(specs)
+    else:
+        specs = list(all_configurations(study).values())
+        seeds = len(study.confirmation_seeds)
+        # The front is about a quarter of the trials; it and the baseline are trained again with every fresh seed.
+        num_trials = study.num_trials + seeds * (1 + round(study.num_trials / 4))
+        teachers = teachers_of([study.baseline]) * (1 + seeds)
+    costs = [predict(spec) for spec in specs]
+    trial_seconds = sum(cost.train_seconds for cost in costs) / len(costs)
+    teacher_seconds = predict(teachers[0]).train_seconds if teachers else 0.0
+    return StudyPrediction(
+        core_seconds=num_trials * trial_seconds + len(teachers) * teacher_seconds,
+        trial_seconds=trial_seconds,
+        teacher_seconds=teacher_seconds,
+        memory_bytes=max(cost.memory_bytes for cost in costs),
+        disk_bytes=sum(cost.disk_bytes for cost in costs) * num_trials // len(costs),
+    )
 
 
 class _Step:

@@ -31,8 +31,8 @@ from search.record import (
 from search.run_folder import open_run, study_document, update_study
 from search.storage import Proposed, database_errors, front, open_study, planned_proposals, propose, tell
 from search.study import Ablation, Search, at_seed, check_search, configuration, plan
-from search.teachers import describe_teacher, teachers_of, train_teachers
-from search.trial import TrialSpec
+from search.teachers import describe_teacher, train_teachers
+from search.trial import TrialSpec, teachers_of
 from search.worker import Home, Job
 
 
@@ -176,7 +176,7 @@ class _Driver:
         return generation
 
     def _latency_progress(self, done: int, total: int) -> None:
-        self.watcher.progress("latency", f"round {done} of {total}", done)
+        self.watcher.progress("latency", f"round {done} of {total}", 0.0)
 
     def _train(self, generation: Generation) -> None:
         """Train what has no record yet; note the duplicates in the records that exist."""

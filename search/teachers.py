@@ -1,21 +1,14 @@
 """Teachers: trained once per fingerprint, kept in a folder that all studies share, checked before they are trusted."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from search.execute import Options, Watcher, execute
-from search.fingerprint import fingerprint
 from search.record import read_record, set_aside
 from search.training.checkpoint import load_weights
 from search.trial import TrialSpec
 from search.values import to_json
 from search.worker import Home, Job
-
-
-def teachers_of(specs: Iterable[TrialSpec]) -> list[TrialSpec]:
-    """The distinct teachers of some trials."""
-    teachers = [spec.teacher for spec in specs if spec.teacher is not None]
-    return list({fingerprint(teacher): teacher for teacher in teachers}.values())
 
 
 def train_teachers(teachers: Sequence[TrialSpec], home: Home, options: Options, watcher: Watcher) -> None:

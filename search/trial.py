@@ -1,10 +1,12 @@
 """One thing to train and measure, as a value, and what differs between two of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from model_zoo.config import EncoderConfig
 from search.data.spec import DataSpec
+from search.fingerprint import fingerprint
 from search.recipe import Recipe
 from search.values import to_json
 
@@ -43,6 +45,12 @@ class TrialSpec:
                 f"knowledge-transfer steps must be a multiple of the number of blocks, got {transfer.steps} steps for "
                 f"{self.student.num_layers} blocks"
             )
+
+
+def teachers_of(specs: Iterable[TrialSpec]) -> list[TrialSpec]:
+    """The distinct teachers of some trials."""
+    teachers = [spec.teacher for spec in specs if spec.teacher is not None]
+    return list({fingerprint(teacher): teacher for teacher in teachers}.values())
 
 
 def planned_updates(spec: TrialSpec) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 from model_zoo.cost import cost
 from search.fingerprint import fingerprint
-from search.predict import predict
+from search.predict import predict, predict_study
 from search.study import Ablation, Search, all_configurations, check_search, knobs, plan
 from search.trial import TrialSpec, changes
 from search.values import to_json
@@ -39,10 +39,6 @@ def _search(search: Search) -> dict[str, Any]:
     specs = list(all_configurations(search).values())
     parameters = [cost(spec.student, spec.data.length).parameters for spec in specs]
     flops = [cost(spec.student, spec.data.length).flops for spec in specs]
-    mean = sum(predict(spec).train_seconds for spec in specs) / len(specs)
-    confirmed = len(search.confirmation_seeds)
-    # The front is about a quarter of the trials; each member and the baseline are trained again with every fresh seed.
-    trials = search.num_trials + confirmed * (1 + round(search.num_trials / 4))
     return {
         "baseline": {"fingerprint": fingerprint(search.baseline), **_cost(search.baseline)},
         "teacher": _teacher(search.baseline),
@@ -52,14 +48,13 @@ def _search(search: Search) -> dict[str, Any]:
         "confirmation_seeds": list(search.confirmation_seeds),
         "parameters": {"smallest": min(parameters), "largest": max(parameters)},
         "flops": {"smallest": min(flops), "largest": max(flops)},
-        "predicted": _predicted(specs, trials * mean, trials, 1 + confirmed),
+        "predicted": to_json(predict_study(search)),
     }
 
 
 def _ablation(study: Ablation) -> dict[str, Any]:
     trials = plan(study)
     base = study.arms[0].spec
-    seconds = sum(predict(one.spec).train_seconds for one in trials)
     return {
         "arms": [
             {
@@ -75,7 +70,7 @@ def _ablation(study: Ablation) -> dict[str, Any]:
             {"fingerprint": fingerprint(one.spec), "arm": one.arm, "seed": one.seed, **_cost(one.spec)}
             for one in trials
         ],
-        "predicted": _predicted([one.spec for one in trials], seconds, len(trials), len(study.seeds)),
+        "predicted": to_json(predict_study(study)),
     }
 
 
@@ -92,18 +87,6 @@ def _teacher(spec: TrialSpec) -> dict[str, Any] | None:
 
 def _seconds(spec: TrialSpec) -> float:
     return round(predict(spec).train_seconds, 1)
-
-
-def _predicted(specs: list[TrialSpec], seconds: float, trials: int, teachers: int) -> dict[str, Any]:
-    of_teachers = [spec.teacher for spec in specs if spec.teacher is not None]
-    teacher = predict(of_teachers[0]).train_seconds if of_teachers else 0.0
-    return {
-        "core_seconds": round(seconds + teachers * teacher, 1),
-        "core_seconds_per_trial": round(seconds / trials, 1),
-        "core_seconds_per_teacher": round(teacher, 1),
-        "memory_bytes_per_worker": max(predict(spec).memory_bytes for spec in specs),
-        "disk_bytes": sum(predict(spec).disk_bytes for spec in specs) // len(specs) * trials,
-    }
 
 
 def overview_lines(found: dict[str, Any]) -> list[str]:
@@ -139,8 +122,8 @@ def overview_lines(found: dict[str, Any]) -> list[str]:
 
 def _predicted_lines(predicted: dict[str, Any]) -> list[str]:
     core = predicted["core_seconds"]
-    trial, teacher = (time_text(predicted[f"core_seconds_per_{what}"]) for what in ("trial", "teacher"))
-    memory, disk = size_text(predicted["memory_bytes_per_worker"]), size_text(predicted["disk_bytes"])
+    trial, teacher = (time_text(predicted[f"{what}_seconds"]) for what in ("trial", "teacher"))
+    memory, disk = size_text(predicted["memory_bytes"]), size_text(predicted["disk_bytes"])
     return [
         f"  predicted: {time_text(core)} of one core ({trial} a trial, {teacher} a teacher), divided by --workers",
         f"  memory {memory} a worker, disk {disk}",

@@ -9,12 +9,10 @@ from typing import Any
 from search.data.prepare import prepare, read_report
 from search.data.spec import DataSpec
 from search.execute import DiskFullError, Options, Watcher
+from search.predict import predict_study
 from search.record import TrialRecord
 from search.run import RunSummary, run_study
 from search.run_folder import check_run, study_document
-from search.study import Ablation, Search, plan
-from search.teachers import teachers_of
-from search.trial import planned_updates
 from search.values import to_json
 from search.worker import Home
 from studies import terminal
@@ -42,7 +40,7 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
         check_run(home.run, study_document(declared, about))
         if is_running(home.run):
             raise ValueError(f"{home.run.name} is in use by another process; wait for it or choose --runs")
-        with terminal.Display(quiet=as_json, updates_total=_updates(declared)) as display:
+        with terminal.Display(quiet=as_json, predicted_seconds=predict_study(declared).core_seconds) as display:
             for line in read_report(home.data, data).lines():
                 display.say(line)
             watcher = Watcher(say=display.say, progress=display.progress)
@@ -114,16 +112,6 @@ def _shown(text: str) -> str:
     import shlex
 
     return shlex.quote(f".../{Path(text).name}" if Path(text).is_absolute() else text)
-
-
-def _updates(declared: Search | Ablation) -> int:
-    if isinstance(declared, Ablation):
-        specs = [one.spec for one in plan(declared)]
-        return sum(planned_updates(spec) for spec in [*specs, *teachers_of(specs)])
-    teacher = teachers_of([declared.baseline])
-    confirmed = len(declared.confirmation_seeds)
-    trials = declared.num_trials + confirmed * (1 + round(declared.num_trials / 4))
-    return trials * planned_updates(declared.baseline) + (1 + confirmed) * sum(planned_updates(one) for one in teacher)
 
 
 def _finish(run: Path, summary: RunSummary, as_json: bool) -> int:

@@ -70,18 +70,14 @@ def time_text(seconds: float) -> str:
 
 
 class Display:
-    """Progress of a run. `expect` says how many updates each trial has; `watcher` methods are called from any thread.
+    """Progress of a run in predicted core-seconds; its methods are called from any thread."""
 
-    The remaining time is that of the work announced so far (a search proposes more as it goes, `total` says how much).
-    """
-
-    def __init__(self, *, quiet: bool, updates_total: int) -> None:
+    def __init__(self, *, quiet: bool, predicted_seconds: float) -> None:
         self._stream = sys.stderr
         self._bar: Any = None
         self._lock = threading.Lock()
-        self._done: dict[str, int] = {}
-        self._stages: dict[str, str] = {}
-        self._total, self._started, self._last_line = updates_total, time.monotonic(), time.monotonic()
+        self._done: dict[str, float] = {}
+        self._total, self._started, self._last_line = predicted_seconds, time.monotonic(), time.monotonic()
         self._quiet = quiet
         self._live = not quiet and self._stream.isatty()
 
@@ -112,14 +108,12 @@ class Display:
             else:
                 print(text, file=self._stream, flush=True)
 
-    def progress(self, fingerprint: str, stage: str, updates: int) -> None:
-        """A trial has done so many updates (`latency` stands for the measuring session)."""
+    def progress(self, fingerprint: str, stage: str, seconds: float) -> None:
+        """A trial has done work predicted to take so many seconds (`latency` stands for the measuring session)."""
         if self._quiet:
             return
         with self._lock:
-            self._stages[fingerprint] = stage
-            if fingerprint != "latency":
-                self._done[fingerprint] = updates
+            self._done[fingerprint] = seconds
             done = min(sum(self._done.values()), self._total)
             if self._bar is not None:
                 self._bar.update(self._task, completed=done, description=f"{fingerprint[:8]} {stage}")
@@ -127,7 +121,7 @@ class Display:
                 self._last_line = time.monotonic()
                 print(self._line(fingerprint, stage, done), file=self._stream, flush=True)
 
-    def _line(self, fingerprint: str, stage: str, done: int) -> str:
+    def _line(self, fingerprint: str, stage: str, done: float) -> str:
         spent = time.monotonic() - self._started
         left = f", about {time_text(spent / done * (self._total - done))} left" if done else ""
-        return f"{done / self._total:4.0%} of the updates{left}; {fingerprint[:8]} is in {stage}"
+        return f"{done / self._total:4.0%} of the work{left}; {fingerprint[:8]} is in {stage}"

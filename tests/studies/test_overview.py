@@ -37,7 +37,7 @@ def test_a_search_is_shown_with_its_space_and_extremes(tmp_path: Path) -> None:
     assert found["baseline"]["fingerprint"] == fingerprint(search.baseline)
     assert found["parameters"]["smallest"] <= found["baseline"]["parameters"] <= found["parameters"]["largest"]
     assert found["flops"]["smallest"] <= found["baseline"]["flops"] <= found["flops"]["largest"]
-    assert found["teacher"]["seconds"] == found["predicted"]["core_seconds_per_teacher"]
+    assert found["teacher"]["seconds"] == round(found["predicted"]["teacher_seconds"], 1)
     assert "trials" not in found
 
 
