@@ -34,6 +34,8 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
     sources = request_sources(request, study, scale)
     home = _home(request.runs, f"{study.name}-{scale}")
     with _readable_disk_errors():
+        if not as_json and sys.stderr.isatty():
+            print("preparing the data ...", file=sys.stderr, flush=True)
         data = prepare(sources, home.data)
         declared = apply_request(request, study.declare(scale, data))
         about = _about(request, home, data)
