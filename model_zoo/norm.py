@@ -1,5 +1,7 @@
 """LayerNorm or NoNorm, by the config's choice."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -19,8 +21,15 @@ class NoNorm(nn.Module):
         return torch.addcmul(self.bias, hidden, self.weight)
 
 
-def make_norm(config: EncoderConfig, size: int) -> nn.Module:
-    """The config's norm for maps of `size` channels."""
+FRAMEWORK_EPSILON = 1e-5
+"""torch's default, which transformers' MobileBERT leaves in two of its LayerNorms."""
+
+
+def make_norm(
+    config: EncoderConfig, size: int, *, place: Literal["embedding", "last feed-forward", "elsewhere"] = "elsewhere"
+) -> nn.Module:
+    """The config's norm for maps of `size` channels; `place` matters for `norm_epsilon_places` only."""
     if config.norm == "no_norm":
         return NoNorm(size)
-    return nn.LayerNorm(size, eps=config.norm_epsilon)
+    exempt = config.norm_epsilon_places == "transformers" and place != "elsewhere"
+    return nn.LayerNorm(size, eps=FRAMEWORK_EPSILON if exempt else config.norm_epsilon)
