@@ -163,8 +163,8 @@ def _check_combinations(config: EncoderConfig) -> None:
         )
     if config.norm == "no_norm" and config.norm_epsilon_places != "all":
         raise ValueError(
-            f"with NoNorm norm_epsilon_places must be 'all', got {config.norm_epsilon_places!r}: NoNorm has no epsilon; "
-            "set norm='layer_norm'"
+            f"with NoNorm norm_epsilon_places must be 'all', got {config.norm_epsilon_places!r}: NoNorm has no "
+            "epsilon; set norm='layer_norm'"
         )
     if config.embedding_size > config.hidden_size:
         raise ValueError(
