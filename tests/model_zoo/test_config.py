@@ -1,10 +1,7 @@
 """A config that cannot be built is refused when it is made, with the field, the value and a way out."""
 
 import dataclasses
-import importlib.util
 import re
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,18 +20,6 @@ SIZES = [
     "vocab_size",
     "max_positions",
 ]
-
-
-@pytest.fixture(scope="module")
-def unchecked() -> Any:
-    """The class as it is in production: the test run's type checker would refuse ill-typed fields before it does."""
-    spec = importlib.util.spec_from_file_location("unchecked_config", Path(str(model_zoo.config.__file__)))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["unchecked_config"] = module
-    spec.loader.exec_module(module)
-    yield module.EncoderConfig
-    del sys.modules["unchecked_config"]
 
 
 def small_fields(small: Any) -> dict[str, Any]:
