@@ -33,6 +33,8 @@ AttentionInput = Literal["block_input", "shared_bottleneck", "bottleneck"]
 Norm = Literal["layer_norm", "no_norm"]
 Activation = Literal["gelu", "relu"]
 NormEpsilonPlaces = Literal["all", "transformers"]
+FRAMEWORK_EPSILON = 1e-5
+"""torch's own for LayerNorm, see `EncoderConfig.norm_epsilon_places`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

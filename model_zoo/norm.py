@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from model_zoo.config import EncoderConfig
+from model_zoo.config import FRAMEWORK_EPSILON, EncoderConfig
 
 
 class NoNorm(nn.Module):
@@ -19,10 +19,6 @@ class NoNorm(nn.Module):
 
     def forward(self, hidden: Float[Tensor, "*batch size"]) -> Float[Tensor, "*batch size"]:
         return torch.addcmul(self.bias, hidden, self.weight)
-
-
-FRAMEWORK_EPSILON = 1e-5
-"""torch's default, which transformers' MobileBERT leaves in two of its LayerNorms."""
 
 
 def make_norm(

@@ -8,15 +8,13 @@ classes, which stand in `DEFAULTS`.
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from model_zoo.config import EncoderConfig
+from model_zoo.config import FRAMEWORK_EPSILON, EncoderConfig
 
 Family = Literal["bert", "distilbert", "mobilebert"]
 Fields = Mapping[str, Any]
 
 FIXED_EPSILON = 1e-12
 """Of every LayerNorm in transformers' DistilBERT, whatever its config says."""
-FRAMEWORK_EPSILON = 1e-5
-"""Of two LayerNorms in transformers' MobileBERT, see `EncoderConfig.norm_epsilon_places`."""
 
 _BERT = {
     "num_hidden_layers": "num_layers",

@@ -1,5 +1,6 @@
 """What cannot be converted is refused in one line that names the file, field, knob or tensor, and leaves nothing."""
 
+import dataclasses
 import json
 import os
 import re
@@ -320,6 +321,56 @@ def test_a_target_that_cannot_be_written_is_named_and_nothing_is_left(
     with pytest.raises(OSError, match=re.escape(f"No space left on device: '{tmp_path / 'out'}'")):
         to_huggingface(config, weights_of(config), tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+BASES: dict[str, dict[str, Any]] = {
+    "released": RELEASED,
+    "layer norm": {"attention_input": "bottleneck", "norm_epsilon_places": "transformers"},
+    "plain": {
+        "use_bottleneck": False,
+        "bottleneck_size": 16,
+        "num_feed_forward": 1,
+        "embedding_size": 16,
+        "trigram": False,
+    },
+}
+OTHERS: dict[str, Any] = {
+    "num_layers": 3,
+    "hidden_size": 32,
+    "bottleneck_size": 4,
+    "use_bottleneck": False,
+    "num_heads": 1,
+    "num_feed_forward": 4,
+    "feed_forward_size": 13,
+    "attention_input": "block_input",
+    "norm": "no_norm",
+    "activation": "relu",
+    "embedding_size": 5,
+    "trigram": False,
+    "hidden_dropout": 0.3,
+    "attention_dropout": 0.3,
+    "vocab_size": 41,
+    "max_positions": 25,
+    "num_token_types": 0,
+    "norm_epsilon": 1e-3,
+    "norm_epsilon_places": "transformers",
+    "initializer_range": 0.2,
+}
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_every_field_comes_back_or_is_refused(small: Small, base: str) -> None:
+    assert set(OTHERS) == {field.name for field in dataclasses.fields(EncoderConfig)}
+    written = 0
+    for name, value in OTHERS.items():
+        try:
+            config = small(**(BASES[base] | {name: value}))
+            fields = to_fields(config, pooler=False)
+        except ValueError:
+            continue
+        written += 1
+        assert from_fields(fields, "here")[0] == config, name
+    assert written >= 12
 
 
 EXPRESSIBLE = {
