@@ -88,6 +88,15 @@ def to_huggingface(config: EncoderConfig, weights: Mapping[str, Tensor], folder:
         ValueError: one line: the knob that transformers cannot express; a tensor that is missing, unknown, of another
             shape or not finite; a folder that is not empty. Nothing is written then.
         OSError: the folder cannot be written; nothing is left of it.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from model_zoo.presets import PRESETS
+    >>> config = PRESETS["bert-tiny"]()
+    >>> weights = PreTrainingNetwork(config, pooler=True).state_dict()
+    >>> with TemporaryDirectory() as folder:
+    ...     to_huggingface(config, weights, folder)
+    ...     from_huggingface(folder)[0] == config
+    True
     """
     family, pooler = family_of(config), "next_sentence.pooler.weight" in weights
     fields = to_fields(config, pooler=pooler)

@@ -145,7 +145,8 @@ def from_fields(document: object, place: str) -> tuple[EncoderConfig, Family, Fi
     try:
         return EncoderConfig(**values), family, fields
     except ValueError as error:
-        raise ValueError(f"{place}: {error}") from error
+        theirs = {ours: name for name, ours in FIELDS[family].items()}.get(str(error).split(" ")[0])
+        raise ValueError(f"{place}{f', {theirs}' if theirs else ''}: {error}") from error
 
 
 def _fields_of(document: object, place: str) -> tuple[Family, dict[str, Any]]:

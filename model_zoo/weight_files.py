@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +32,8 @@ def read_folder(folder: Path) -> tuple[object, dict[str, Tensor]]:
             JSON, no safetensors, or other than its digest says where it has one.
     """
     _refuse_pickle(folder)
+    if (folder / f"{WEIGHTS}.index.json").exists():
+        raise ValueError(f"{folder} must hold one {WEIGHTS}, its weights are in several; save it without sharding")
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise ValueError(f"{folder} must hold {CONFIG} and {WEIGHTS}, {name} is missing")
@@ -78,11 +81,14 @@ def _refuse_pickle(path: Path) -> None:
     pickles = [path] if path.is_file() else sorted(found for found in path.glob("*") if found.suffix in PICKLES)
     if not path.is_file() and (not pickles or (path / WEIGHTS).exists()):
         return
-    folder = pickles[0].parent
+    load = f"torch.load({json.dumps(str(pickles[0]))}, weights_only=True).items()"
+    code = (
+        f"import torch, safetensors.torch as s; s.save_file({{k: v.clone().contiguous() for k, v in {load}}}, "
+        f'{json.dumps(str(pickles[0].parent / WEIGHTS))}, {{"format": "pt"}})'
+    )
     raise ValueError(
-        f"{pickles[0]} is a pickle file, which can run code when it is opened, and is not read; convert it where you "
-        f"trust it: python -c \"from transformers import AutoModelForPreTraining as M; M.from_pretrained('{folder}', "
-        f"use_safetensors=False).save_pretrained('{folder}-safetensors')\""
+        f"{pickles[0]} is a pickle file, which can run code when it is opened, and is not read; convert it: "
+        f"python -c {shlex.quote(code)}"
     )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -141,9 +142,12 @@ def test_old_names_of_layer_norm_are_understood(folder: Path) -> None:
         ({"model_type": "roberta"}, r"model_type must be one of bert, distilbert, mobilebert; got 'roberta'$"),
         ({"model_type": None}, r"model_type must be one of bert, distilbert, mobilebert; got None$"),
         ({"model_type": ["bert"]}, r"got \['bert'\]$"),
-        ({"hidden_act": "silu"}, r"config\.json: activation must be one of gelu, relu; got 'silu'$"),
-        ({"hidden_size": "16"}, r"config\.json: hidden_size must be a whole number of at least 1, got '16'$"),
-        ({"use_bottleneck": 1}, r"config\.json: use_bottleneck must be true or false, got 1$"),
+        ({"hidden_act": "silu"}, r"config\.json, hidden_act: activation must be one of gelu, relu; got 'silu'$"),
+        (
+            {"hidden_size": "16"},
+            r"config\.json, hidden_size: hidden_size must be a whole number of at least 1, got '16'$",
+        ),
+        ({"use_bottleneck": 1}, r"config\.json, use_bottleneck: use_bottleneck must be true or false, got 1$"),
         ({"classifier_activation": "no"}, r"classifier_activation must be true or false, got 'no'$"),
         (
             {"position_embedding_type": "relative_key"},
@@ -199,25 +203,33 @@ def test_a_pickle_file_is_refused_with_the_command_that_converts_it(folder: Path
     for place in (folder, folder / name):
         refused(
             place,
-            rf"{re.escape(name)} is a pickle file, .+ convert it where you trust it: python -c \"from transformers "
-            r"import AutoModelForPreTraining as M; M\.from_pretrained\('.+', use_safetensors=False\)\.save_pretrained",
+            rf"{re.escape(name)} is a pickle file, which can run code when it is opened, and is not read; convert it: "
+            r"python -c 'import torch, safetensors\.torch as s; s\.save_file\(.+weights_only=True.+model\.safetensors",
         )
 
 
 @pytest.mark.slow
 def test_the_command_that_converts_a_pickle_file_works(small: Small, tmp_path: Path) -> None:
-    pytest.importorskip("transformers")
-    to_huggingface(small(**RELEASED), weights_of(small(**RELEASED)), tmp_path / "out")
-    expected = from_huggingface(tmp_path / "out")[1]
-    path = tmp_path / "out" / "model.safetensors"
-    torch.save(safetensors.torch.load_file(path), tmp_path / "out" / "pytorch_model.bin")
-    path.unlink()
+    folder = tmp_path / "the model's"
+    to_huggingface(small(**RELEASED), weights_of(small(**RELEASED)), folder)
+    expected = from_huggingface(folder)[1]
+    tensors = safetensors.torch.load_file(folder / "model.safetensors")
+    words = tensors["mobilebert.embeddings.word_embeddings.weight"]
+    torch.save(tensors | {"cls.predictions.decoder.weight": words}, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
     with pytest.raises(ValueError, match="is a pickle file") as caught:
-        from_huggingface(tmp_path / "out")
-    code = str(caught.value).split('python -c "')[1].removesuffix('"')
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=200)
-    found = from_huggingface(tmp_path / "out-safetensors")[1]
+        from_huggingface(folder)
+    command = shlex.split(str(caught.value).split("convert it: ")[1])
+    assert command[0] == "python"
+    subprocess.run([sys.executable, *command[1:]], check=True, capture_output=True, timeout=200)
+    found = from_huggingface(folder)[1]
     assert set(found) == set(expected) and all(torch.equal(found[name], expected[name]) for name in found)
+
+
+def test_weights_in_several_files_are_refused(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    (folder / "model.safetensors.index.json").write_text("{}")
+    refused(folder, r"must hold one model\.safetensors, its weights are in several; save it without sharding$")
 
 
 @pytest.mark.parametrize(
