@@ -43,7 +43,7 @@ class EncoderConfig:
 
     Raises ValueError, naming field, value and way out, for a config that cannot be built.
 
-    >>> EncoderConfig(num_layers=2, hidden_size=64, bottleneck_size=16, num_heads=4, feed_forward_size=64).head_size
+    >>> EncoderConfig(num_layers=2, hidden_size=128, bottleneck_size=16, num_heads=4, feed_forward_size=64).head_size
     4
     """
 

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from model_zoo.config import EncoderConfig
+from model_zoo.cost import cost
 from model_zoo.encoder import Encoder
 from model_zoo.huggingface import from_huggingface, to_huggingface
 from model_zoo.networks import PreTrainingNetwork
 from model_zoo.presets import PRESETS
+from model_zoo.transformers_config import to_fields
 
 # transformers' MobileBERT without narrow embeddings makes an extra output matrix without columns.
 pytestmark = pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
@@ -246,6 +248,21 @@ def test_an_encoder_alone_opens_in_transformers_with_nothing_missing(
     assert not report["missing_keys"] and not report["unexpected_keys"]
     assert json.loads((tmp_path / "out" / "config.json").read_text())["architectures"] == ["MobileBertModel"]
     assert same(weights, from_huggingface(model)[1])
+
+
+WRITABLE = [name for name in PRESETS if name.startswith(("bert", "distilbert", "tinybert"))]
+WRITABLE += ["mobilebert-released", "mobilebert-tiny"]
+
+
+@pytest.mark.parametrize("name", WRITABLE)
+def test_a_preset_has_as_many_parameters_as_transformers_makes_of_it(transformers: Any, name: str) -> None:
+    config = PRESETS[name]()
+    fields = to_fields(config, pooler=True)
+    kind = {"bert": "Bert", "distilbert": "DistilBert", "mobilebert": "MobileBert"}[str(fields.pop("model_type"))]
+    with torch.device("meta"):
+        model = getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")(**fields))
+    counted = sum(part.numel() for key, part in model.named_parameters() if not key.startswith("pooler."))
+    assert counted == cost(config).parameters
 
 
 FULL = {
