@@ -13,6 +13,9 @@ from model_zoo.config import FRAMEWORK_EPSILON, EncoderConfig
 Family = Literal["bert", "distilbert", "mobilebert"]
 Fields = Mapping[str, Any]
 
+LARGEST = 10_000_000
+"""Of any size in a config.json: a larger one is damage, and building it would take for ever."""
+
 FIXED_EPSILON = 1e-12
 """Of every LayerNorm in transformers' DistilBERT, whatever its config says."""
 
@@ -159,6 +162,9 @@ def _fields_of(document: object, place: str) -> tuple[Family, dict[str, Any]]:
     for name, only in _REQUIRED.items():
         if fields.get(name, only) != only:
             raise ValueError(f"{place}: {name} must be {only!r}, got {fields[name]!r}: no encoder here has it")
+    for name in FIELDS[family]:
+        if isinstance(fields[name], int) and fields[name] > LARGEST:
+            raise ValueError(f"{place}: {name} must be at most {LARGEST}, got {fields[name]}")
     return family, fields
 
 

@@ -158,7 +158,8 @@ def test_old_names_of_layer_norm_are_understood(folder: Path) -> None:
             {"key_query_shared_bottleneck": False},
             r"use_bottleneck_attention or key_query_shared_bottleneck must be true, got false for both: transformers",
         ),
-        ({"num_hidden_layers": 10**9}, r"\d+ tensors cannot be the 1000000000 layers of the config$"),
+        ({"num_hidden_layers": 10**7}, r"\d+ tensors cannot be the 10000000 layers of the config$"),
+        ({"intra_bottleneck_size": 10**30 + 1}, r"intra_bottleneck_size must be at most 10000000, got 10+1$"),
         ({"num_hidden_layers": 3}, r"tensor encoder\.layer\.2\..+ is missing"),
         ({"num_hidden_layers": 1}, r"tensor encoder\.layer\.1\..+ is not part of this architecture"),
         (
