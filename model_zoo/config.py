@@ -22,6 +22,7 @@ How the fields are called elsewhere (Sun et al. 2020, Table 1; Hugging Face `Mob
 | max_positions       | -                 | max_position_embeddings                                 |
 | num_token_types     | -                 | type_vocab_size                                         |
 | norm_epsilon        | -                 | layer_norm_eps                                          |
+| norm_epsilon_places | -                 | none: fixed by the class                                |
 | initializer_range   | -                 | initializer_range                                       |
 """
 
@@ -31,6 +32,9 @@ from typing import Literal, get_args
 AttentionInput = Literal["block_input", "shared_bottleneck", "bottleneck"]
 Norm = Literal["layer_norm", "no_norm"]
 Activation = Literal["gelu", "relu"]
+NormEpsilonPlaces = Literal["all", "transformers"]
+FRAMEWORK_EPSILON = 1e-5
+"""torch's own for LayerNorm, see `EncoderConfig.norm_epsilon_places`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,7 @@ class EncoderConfig:
 
     Raises ValueError, naming field, value and way out, for a config that cannot be built.
 
-    >>> EncoderConfig(num_layers=2, hidden_size=64, bottleneck_size=16, num_heads=4, feed_forward_size=64).head_size
+    >>> EncoderConfig(num_layers=2, hidden_size=128, bottleneck_size=16, num_heads=4, feed_forward_size=64).head_size
     4
     """
 
@@ -69,7 +73,11 @@ class EncoderConfig:
     vocab_size: int = 30522
     max_positions: int = 512
     num_token_types: int = 2
+    """0 is an encoder without a token-type table (DistilBERT): what it is given as token types changes nothing."""
     norm_epsilon: float = 1e-12
+    norm_epsilon_places: NormEpsilonPlaces = "all"
+    """Which LayerNorms have `norm_epsilon`: `all`, or all but the embedding's and the last feed-forward's of each
+    block, which have torch's default 1e-5 (`transformers`: how its MobileBERT is built, reference section 7.5)."""
     initializer_range: float = 0.02
 
     def __post_init__(self) -> None:
@@ -99,9 +107,13 @@ _SIZES = (
     "embedding_size",
     "vocab_size",
     "max_positions",
-    "num_token_types",
 )
-_CHOICES = {"attention_input": get_args(AttentionInput), "norm": get_args(Norm), "activation": get_args(Activation)}
+_CHOICES = {
+    "attention_input": get_args(AttentionInput),
+    "norm": get_args(Norm),
+    "activation": get_args(Activation),
+    "norm_epsilon_places": get_args(NormEpsilonPlaces),
+}
 
 
 def _check_types(config: EncoderConfig) -> None:
@@ -115,10 +127,10 @@ def _check_types(config: EncoderConfig) -> None:
 
 
 def _check_sizes(config: EncoderConfig) -> None:
-    for name in _SIZES:
+    for name, least in (*((name, 1) for name in _SIZES), ("num_token_types", 0)):
         value = getattr(config, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
     for name in ("hidden_dropout", "attention_dropout"):
         if not 0.0 <= getattr(config, name) < 1.0:
             raise ValueError(f"{name} must be at least 0 and below 1, got {getattr(config, name)!r}")
@@ -150,6 +162,11 @@ def _check_combinations(config: EncoderConfig) -> None:
         raise ValueError(
             f"without a bottleneck attention_input must be 'block_input', got {config.attention_input!r}; "
             "set use_bottleneck=True"
+        )
+    if config.norm == "no_norm" and config.norm_epsilon_places != "all":
+        raise ValueError(
+            f"with NoNorm norm_epsilon_places must be 'all', got {config.norm_epsilon_places!r}: NoNorm has no "
+            "epsilon; set norm='layer_norm'"
         )
     if config.embedding_size > config.hidden_size:
         raise ValueError(

@@ -22,10 +22,10 @@ class Embedding(nn.Module):
         self.trigram = config.trigram
         self.tokens = nn.Embedding(config.vocab_size, config.embedding_size)
         self.positions = nn.Embedding(config.max_positions, config.hidden_size)
-        self.token_types = nn.Embedding(config.num_token_types, config.hidden_size)
+        self.token_types = nn.Embedding(config.num_token_types, config.hidden_size) if config.num_token_types else None
         inputs = config.embedding_size * (3 if config.trigram else 1)
         self.projection = nn.Linear(inputs, config.hidden_size) if config.projects_embedding else nn.Identity()
-        self.norm = make_norm(config, config.hidden_size)
+        self.norm = make_norm(config, config.hidden_size, place="embedding")
         self.dropout = nn.Dropout(config.hidden_dropout)
 
     def forward(
@@ -34,7 +34,7 @@ class Embedding(nn.Module):
         mask: Float[Tensor, "batch seq 1"],
         token_types: Int[Tensor, "batch seq"],
     ) -> Float[Tensor, "batch seq hidden"]:
-        """`mask` is 1 at real tokens and 0 at padding."""
+        """`mask` is 1 at real tokens and 0 at padding; `token_types` are not read where the config has none."""
         tokens = self.tokens(token_ids)
         if self.trigram:
             tokens = tokens * mask
@@ -42,6 +42,8 @@ class Embedding(nn.Module):
             following = torch.cat((tokens[:, 1:], edge), dim=1)
             previous = torch.cat((edge, tokens[:, :-1]), dim=1)
             tokens = torch.cat((following, tokens, previous), dim=-1)  # (batch, seq, 3 * embedding)
-        hidden = self.projection(tokens) + self.positions.weight[: token_ids.shape[1]] + self.token_types(token_types)
+        hidden = self.projection(tokens) + self.positions.weight[: token_ids.shape[1]]
+        if self.token_types is not None:
+            hidden = hidden + self.token_types(token_types)
         embedded: Tensor = self.dropout(self.norm(hidden))
         return embedded

@@ -68,7 +68,8 @@ class Block(nn.Module):
         if config.attention_input == "shared_bottleneck":
             self.query_key_bottleneck = Bottleneck(config)
         self.attention = Attention(config)
-        self.feed_forward = nn.ModuleList(FeedForward(config) for _ in range(config.num_feed_forward))
+        last = config.num_feed_forward - 1
+        self.feed_forward = nn.ModuleList(FeedForward(config, last=index == last) for index in range(last + 1))
         self.output_bottleneck = OutputBottleneck(config) if config.use_bottleneck else None
 
     def forward(
@@ -126,7 +127,7 @@ class Encoder(nn.Module):
         Args:
             token_ids: vocabulary ids.
             mask: True at real tokens, False at padding.
-            token_types: 0 for the first text, 1 for the second.
+            token_types: 0 for the first text, 1 for the second; not read where `num_token_types` is 0.
             scores: whether to return the attention scores.
         """
         weights = mask.to(self.embedding.positions.weight.dtype)

@@ -15,11 +15,12 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": functional.gelu, "
 class FeedForward(nn.Module):
     """norm(x + dense(activation(dense(x)))) (Sun et al. 2020, section 3.2)."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, *, last: bool) -> None:
+        """`last` says whether it is the last of its block's stack."""
         super().__init__()
         self.inner = nn.Linear(config.bottleneck_size, config.feed_forward_size)
         self.outer = nn.Linear(config.feed_forward_size, config.bottleneck_size)
-        self.norm = make_norm(config, config.bottleneck_size)
+        self.norm = make_norm(config, config.bottleneck_size, place="last feed-forward" if last else "elsewhere")
         self.activation = ACTIVATIONS[config.activation]
         self.dropout = nn.Dropout(0.0 if config.use_bottleneck else config.hidden_dropout)
 

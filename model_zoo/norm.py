@@ -1,10 +1,12 @@
 """LayerNorm or NoNorm, by the config's choice."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from model_zoo.config import EncoderConfig
+from model_zoo.config import FRAMEWORK_EPSILON, EncoderConfig
 
 
 class NoNorm(nn.Module):
@@ -19,8 +21,11 @@ class NoNorm(nn.Module):
         return torch.addcmul(self.bias, hidden, self.weight)
 
 
-def make_norm(config: EncoderConfig, size: int) -> nn.Module:
-    """The config's norm for maps of `size` channels."""
+def make_norm(
+    config: EncoderConfig, size: int, *, place: Literal["embedding", "last feed-forward", "elsewhere"] = "elsewhere"
+) -> nn.Module:
+    """The config's norm for maps of `size` channels; `place` matters for `norm_epsilon_places` only."""
     if config.norm == "no_norm":
         return NoNorm(size)
-    return nn.LayerNorm(size, eps=config.norm_epsilon)
+    exempt = config.norm_epsilon_places == "transformers" and place != "elsewhere"
+    return nn.LayerNorm(size, eps=FRAMEWORK_EPSILON if exempt else config.norm_epsilon)

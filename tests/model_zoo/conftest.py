@@ -1,7 +1,10 @@
 """One small encoder config and matching inputs. model_zoo is imported inside fixtures: the shape checker hooks in
 later."""
 
+import importlib.util
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,3 +65,17 @@ def inputs() -> Callable[..., Any]:
         return token_ids, mask, torch.randint(2, (len(sizes), length), generator=generator)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def unchecked() -> Any:
+    """The class as it is in production: the test run's type checker would refuse ill-typed fields before it does."""
+    import model_zoo.config
+
+    spec = importlib.util.spec_from_file_location("unchecked_config", Path(str(model_zoo.config.__file__)))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["unchecked_config"] = module
+    spec.loader.exec_module(module)
+    yield module.EncoderConfig
+    del sys.modules["unchecked_config"]

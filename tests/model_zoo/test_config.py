@@ -1,10 +1,7 @@
 """A config that cannot be built is refused when it is made, with the field, the value and a way out."""
 
 import dataclasses
-import importlib.util
 import re
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,20 +19,7 @@ SIZES = [
     "embedding_size",
     "vocab_size",
     "max_positions",
-    "num_token_types",
 ]
-
-
-@pytest.fixture(scope="module")
-def unchecked() -> Any:
-    """The class as it is in production: the test run's type checker would refuse ill-typed fields before it does."""
-    spec = importlib.util.spec_from_file_location("unchecked_config", Path(str(model_zoo.config.__file__)))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["unchecked_config"] = module
-    spec.loader.exec_module(module)
-    yield module.EncoderConfig
-    del sys.modules["unchecked_config"]
 
 
 def small_fields(small: Any) -> dict[str, Any]:
@@ -47,6 +31,14 @@ def small_fields(small: Any) -> dict[str, Any]:
 def test_a_size_is_a_whole_number_of_at_least_one(small: Any, unchecked: Any, name: str, value: object) -> None:
     with pytest.raises(ValueError, match=re.escape(f"{name} must be a whole number of at least 1, got {value!r}")):
         unchecked(**(small_fields(small) | {name: value}))
+
+
+@pytest.mark.parametrize("value", [-1, 2.0, "4", True, None])
+def test_there_may_be_no_token_types_but_not_fewer(small: Any, unchecked: Any, value: object) -> None:
+    assert unchecked(**(small_fields(small) | {"num_token_types": 0})).num_token_types == 0
+    message = f"num_token_types must be a whole number of at least 0, got {value!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        unchecked(**(small_fields(small) | {"num_token_types": value}))
 
 
 @pytest.mark.parametrize(
@@ -86,6 +78,15 @@ def test_a_size_is_a_whole_number_of_at_least_one(small: Any, unchecked: Any, na
         ({"attention_dropout": -0.1}, "attention_dropout must be at least 0 and below 1, got -0.1"),
         ({"attention_dropout": float("nan")}, "attention_dropout must be at least 0 and below 1, got nan"),
         ({"hidden_dropout": "0.1"}, "hidden_dropout must be a number, got '0.1'"),
+        (
+            {"norm_epsilon_places": "some"},
+            "norm_epsilon_places must be one of all, transformers; got 'some'",
+        ),
+        (
+            {"norm": "no_norm", "norm_epsilon_places": "transformers"},
+            "with NoNorm norm_epsilon_places must be 'all', got 'transformers': NoNorm has no epsilon; set "
+            "norm='layer_norm'",
+        ),
         ({"norm_epsilon": 0.0}, "norm_epsilon must be above 0 and finite, got 0.0"),
         ({"norm_epsilon": True}, "norm_epsilon must be a number, got True"),
         ({"initializer_range": float("inf")}, "initializer_range must be above 0 and finite, got inf"),

@@ -32,7 +32,7 @@ def random_config(chance: random.Random) -> EncoderConfig:
         trigram=chance.random() < 0.5,
         vocab_size=chance.randint(1, 90),
         max_positions=chance.randint(33, 70),
-        num_token_types=chance.randint(1, 3),
+        num_token_types=chance.randint(0, 3),
     )
 
 

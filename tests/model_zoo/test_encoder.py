@@ -17,6 +17,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "inverted": {"bottleneck_size": 32, "num_feed_forward": 1},
     "without trigram": {"trigram": False},
     "plain": {"use_bottleneck": False, "bottleneck_size": 16, "embedding_size": 16, "trigram": False},
+    "framework epsilons": {"norm_epsilon": 0.5, "norm_epsilon_places": "transformers"},
 }
 
 
@@ -101,6 +102,22 @@ def test_positions_and_token_types_matter(encoder: Encoder, inputs: Any) -> None
     assert not torch.allclose(found.embedded, other.embedded, atol=1e-4)
 
 
+def test_without_token_types_they_are_neither_stored_nor_read(small: Any, inputs: Any) -> None:
+    encoder = Encoder(small(num_token_types=0)).eval()
+    token_ids, mask, token_types = inputs()
+    assert not [name for name in encoder.state_dict() if "token_types" in name]
+    found = encoder(token_ids, mask, token_types).feature_maps[-1]
+    assert torch.equal(found, encoder(token_ids, mask, 1 - token_types).feature_maps[-1])
+
+
+def test_transformers_epsilons_stay_in_the_embedding_and_the_last_feed_forward(small: Any) -> None:
+    encoder = Encoder(small(norm_epsilon=1e-12, norm_epsilon_places="transformers"))
+    norms = {name: module.eps for name, module in encoder.named_modules() if isinstance(module, torch.nn.LayerNorm)}
+    framework = {name for name, epsilon in norms.items() if epsilon == 1e-5}
+    assert framework == {"embedding.norm", "blocks.0.feed_forward.1.norm", "blocks.1.feed_forward.1.norm"}
+    assert {epsilon for name, epsilon in norms.items() if name not in framework} == {1e-12}
+
+
 def test_weights_start_within_two_standard_deviations_and_biases_at_zero(small: Any) -> None:
     torch.manual_seed(0)
     encoder = Encoder(small(vocab_size=500, initializer_range=0.05))
@@ -132,8 +149,9 @@ KNOBS: dict[str, tuple[Any, ...]] = {
     "attention_dropout": (0.3,),
     "vocab_size": (41,),
     "max_positions": (25,),
-    "num_token_types": (3,),
+    "num_token_types": (3, 0),
     "norm_epsilon": (1e-2,),
+    "norm_epsilon_places": ("transformers",),
     "initializer_range": (0.2,),
 }
 
