@@ -182,13 +182,14 @@ def _drop_bad_checkpoint(job: Job, channel: "connection.Connection") -> None:
 
 
 def _teller(channel: "connection.Connection") -> Any:
-    """Progress at most four times a second; every message also says that the worker is alive."""
-    last = 0.0
+    """Progress at most four times a second, and at the first step of every stage; each message also says that the
+    worker is alive."""
+    last, last_stage = 0.0, ""
 
     def tell(stage: str, updates: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > 0.25:
-            last = time.monotonic()
+        nonlocal last, last_stage
+        if stage != last_stage or time.monotonic() - last > 0.25:
+            last, last_stage = time.monotonic(), stage
             channel.send(("progress", stage, updates))
 
     return tell

@@ -43,11 +43,19 @@ def prepared(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> tupl
     from search.data.prepare import prepare
 
     runs = tmp_path_factory.mktemp("prepared")
-    spec = tiny.student_trial(prepare(tiny.SOURCES, runs / "data"))
+    spec = long_enough(tiny.student_trial(prepare(tiny.SOURCES, runs / "data")))
     (teacher,) = execute([job(tiny, runs, spec.teacher, "teacher")], workers=1, watcher=Watcher())
     (record,) = execute([job(tiny, runs, spec)], workers=1, watcher=Watcher())
     assert (teacher.status, record.status, record.provenance["restarts"]) == ("complete", "complete", 0)
     return runs, spec
+
+
+def long_enough(spec: TrialSpec) -> TrialSpec:
+    """The trial with stages that outlast the way of a signal, however fast the machine is."""
+    recipe = spec.recipe
+    distillation = replace(recipe.pre_training, steps=20 * recipe.pre_training.steps)
+    tuning = replace(recipe.fine_tuning, steps=10 * recipe.fine_tuning.steps)
+    return replace(spec, recipe=replace(recipe, pre_training=distillation, fine_tuning=tuning))
 
 
 @pytest.fixture
