@@ -206,6 +206,23 @@ def test_a_corrupted_trial_file_is_named_moved_aside_and_run_again_and_no_other(
     assert tiny.contents(run, "weights/*") == weights
 
 
+def test_a_failed_trial_is_tried_again_by_the_next_run_and_no_other_is(tiny: ModuleType, data: Any, runs: Path) -> None:
+    trials = runs / "tiny-smoke" / "trials"
+    before = {path.name: path.read_bytes() for path in trials.glob("*.json")}
+    unlucky = sorted(trials.glob("*.json"))[0]
+    record = json.loads(unlucky.read_text())
+    kept = [item for item in record["measurements"] if item["metric"] in ("parameters", "flops", "latency_ratio")]
+    failed = record | {"status": "failed", "reason": "out of memory", "measurements": kept, "curves": []}
+    unlucky.write_text(json.dumps(failed))
+    said = go_on(tiny, data, runs)
+    assert f"trial {unlucky.stem} failed before (out of memory); it is tried again" in said
+    again = json.loads(unlucky.read_text())
+    assert (again["status"], again["reason"]) == ("complete", "")
+    assert again["trials"] == record["trials"]
+    others = {path.name: path.read_bytes() for path in trials.glob("*.json") if path != unlucky}
+    assert others == {name: content for name, content in before.items() if name != unlucky.name}
+
+
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_corrupted_generation_is_proposed_again_and_costs_no_trial(
     tiny: ModuleType, data: Any, runs: Path, index: int
