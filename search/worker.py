@@ -1,11 +1,13 @@
 """What runs inside a worker process: one trial, from its checkpoint if there is one, to its trial file."""
 
+import contextlib
 import datetime
 import errno
 import os
 import signal
 import threading
 import time
+import traceback
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
 from pathlib import Path
@@ -17,6 +19,7 @@ from torch import Tensor
 from model_zoo.cost import cost
 from search.allocator import keep_freed_memory
 from search.data.prepare import open_data
+from search.files import write_whole
 from search.fingerprint import fingerprint
 from search.latency.measure import peak_memory_bytes
 from search.provenance import provenance
@@ -90,7 +93,14 @@ def serve(job: Job, channel: "connection.Connection", restarts: int) -> None:
     except OSError as error:
         channel.send(("disk" if error.errno in DISK_ERRORS else "error", f"{error.strerror}: {error.filename}"))
     except Exception as error:
+        _keep_traceback(job)
         channel.send(("error", f"{type(error).__name__}: {' '.join(str(error).split())}"))
+
+
+def _keep_traceback(job: Job) -> None:
+    """Where an unexpected error came from, for whoever mends it; the trial file says it in one line."""
+    with contextlib.suppress(OSError):  # a full disk must not hide the error itself
+        write_whole(job.home.run / "failures" / f"{job.fingerprint}.txt", traceback.format_exc())
 
 
 def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> TrialRecord:

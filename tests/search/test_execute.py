@@ -161,6 +161,7 @@ def test_a_trial_that_cannot_be_run_fails_with_the_reason_and_the_others_finish(
     assert records[fingerprint(lost)].status == "failed"
     assert "data must be prepared before they are opened" in records[fingerprint(lost)].reason
     assert "\n" not in records[fingerprint(lost)].reason
+    assert "Traceback" in (runs / "tiny-smoke" / "failures" / f"{fingerprint(lost)}.txt").read_text()
     assert records[fingerprint(spec)].status == "complete"
 
 
