@@ -68,10 +68,17 @@ class TaskNetwork(nn.Module):
 
         No answer starts or ends at padding: its span logits are set to MASKED_SCORE.
         """
-        logits: Tensor = self.head(self.encoder(token_ids, mask, token_types).feature_maps[-1])
-        if isinstance(self.head, SpanHead):
-            logits = logits.masked_fill(~mask[:, :, None], MASKED_SCORE)
-        return logits
+        return task_logits(self.head, self.encoder(token_ids, mask, token_types).feature_maps[-1], mask)
+
+
+def task_logits(
+    head: nn.Module, feature_map: Float[Tensor, "batch seq hidden"], mask: Bool[Tensor, "batch seq"]
+) -> Float[Tensor, " batch *outputs"]:
+    """A task head's logits from the last feature map, as `TaskNetwork` says."""
+    logits: Tensor = head(feature_map)
+    if isinstance(head, SpanHead):
+        logits = logits.masked_fill(~mask[:, :, None], MASKED_SCORE)
+    return logits
 
 
 @torch.no_grad()
