@@ -200,6 +200,43 @@ def compare(*names: str, length: Whole = 128, as_json: Json = False) -> int:
     return 0
 
 
+@app.command
+def export(
+    name: str,
+    *,
+    to: str,
+    out: Path,
+    int8: Annotated[bool, Parameter(negative="")] = False,
+    task: Annotated[list[str] | None, Parameter(negative="")] = None,
+    as_json: Json = False,
+) -> int:
+    """Write a trained trial or a preset for deployment: a folder for transformers, or ONNX files that are scored.
+
+    Parameters
+    ----------
+    name
+        RUN:FINGERPRINT (the first digits are enough) of a complete trial, or a preset (random weights).
+    to
+        huggingface: config.json and model.safetensors, for transformers.AutoModel; onnx: a folder for every task.
+    out
+        A new folder.
+    int8
+        With ONNX: the dynamic and the static int8 form too, each scored on test beside float32.
+    task
+        With ONNX: only this task (may be given several times).
+    """
+    from studies.exporting import export_named, export_rows
+
+    found = export_named(name, out, to=to, int8=int8, tasks=tuple(task or ()))
+    if as_json:
+        terminal.show_json(found)
+        return 0
+    if found["scores"]:
+        terminal.show_table(export_rows(found))
+    print(found["folder"])
+    return 0
+
+
 @app.command(name="runs")
 def list_runs(folder: Path = Path("runs"), *, as_json: Json = False) -> int:
     """The run folders under a folder: size, status, age.
