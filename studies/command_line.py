@@ -77,7 +77,14 @@ def list_studies(*, as_json: Json = False) -> int:
 
 
 @app.command
-def show(study: str, *, scale: str = "cpu", runs: Path = Path("runs"), as_json: Json = False) -> int:
+def show(
+    study: str,
+    *,
+    scale: str = "cpu",
+    runs: Path = Path("runs"),
+    teacher: Path | None = None,
+    as_json: Json = False,
+) -> int:
     """Arms or space, trials, parameters and FLOPs, predicted time, memory and disk of a study; trains nothing.
 
     Parameters
@@ -88,10 +95,12 @@ def show(study: str, *, scale: str = "cpu", runs: Path = Path("runs"), as_json: 
         smoke, cpu, gpu or paper.
     runs
         Folder of the runs, where the data may have been identified before.
+    teacher
+        Folder of a Hugging Face BERT: which objectives it could teach this study's students, and why not the others.
     """
     from studies.overview import overview, overview_lines
 
-    found = overview(study, scale, runs)
+    found = overview(study, scale, runs, teacher)
     terminal.show_json(found) if as_json else terminal.show_lines(overview_lines(found))
     return 0
 
@@ -106,6 +115,7 @@ def run(
     trials: Whole | None = None,
     corpus: str | None = None,
     vocabulary: str | None = None,
+    teacher: Path | None = None,
     tasks: str | None = None,
     task_data: str | None = None,
     task_file: Annotated[list[str] | None, Parameter(negative="")] = None,
@@ -131,6 +141,8 @@ def run(
         Text to pre-train on: a file, a folder, or hub:OWNER/NAME; the built-in language where left out.
     vocabulary
         A vocab.txt in BERT's form; trained on the corpus where left out.
+    teacher
+        Folder of a Hugging Face BERT, pre-trained or fine-tuned, that teaches in place of one trained here.
     tasks
         Names of tasks between commas, such as sst2,cola.
     task_data
@@ -152,6 +164,7 @@ def run(
         trials=trials,
         corpus=corpus,
         vocabulary=vocabulary,
+        teacher=teacher,
         tasks=tuple(tasks.split(",")) if tasks else (),
         task_data=task_data,
         task_files=tuple(task_file or ()),

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from model_zoo.cost import cost
+from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
 from search.predict import predict, predict_study
 from search.study import Ablation, Search, all_configurations, check_search, knobs, plan
@@ -14,12 +15,24 @@ from studies.data_specs import known_data_spec
 from studies.terminal import size_text, time_text
 
 
-def overview(name: str, scale: str, runs: Path) -> dict[str, Any]:
-    """Everything `show` prints, as JSON."""
+def overview(name: str, scale: str, runs: Path, teacher: Path | None = None) -> dict[str, Any]:
+    """Everything `show` prints, as JSON.
+
+    Args:
+        teacher: a folder of the user's own teacher, whose word pieces the data then have.
+    """
     study = load_study(name)
     checked = check_scale(scale)
     data = known_data_spec(study.sources(checked), runs / "data")
-    declared = study.declare(checked, data)
+    if teacher is None:
+        return _overview(study.declare(checked, data), data)
+    from studies.given_overview import taught_overview
+
+    declared, about = taught_overview(study, checked, data, teacher)
+    return _overview(declared, declared.baseline.data) | {"given_teacher": about}
+
+
+def _overview(declared: Search | Ablation, data: DataSpec) -> dict[str, Any]:
     found: dict[str, Any] = {
         "study": declared.name,
         "scale": declared.scale,
@@ -82,11 +95,14 @@ def _cost(spec: TrialSpec) -> dict[str, int]:
 def _teacher(spec: TrialSpec) -> dict[str, Any] | None:
     if spec.teacher is None:
         return None
-    return {"fingerprint": fingerprint(spec.teacher), **_cost(spec.teacher), "seconds": _seconds(spec.teacher)}
-
-
-def _seconds(spec: TrialSpec) -> float:
-    return round(predict(spec).train_seconds, 1)
+    total = cost(spec.teacher.student, spec.data.length)
+    seconds = round(predict(spec.teacher).train_seconds, 1) if isinstance(spec.teacher, TrialSpec) else 0.0
+    return {
+        "fingerprint": fingerprint(spec.teacher),
+        "parameters": total.parameters,
+        "flops": total.flops,
+        "seconds": seconds,
+    }
 
 
 def overview_lines(found: dict[str, Any]) -> list[str]:
@@ -117,7 +133,19 @@ def overview_lines(found: dict[str, Any]) -> list[str]:
         ]
     tasks = ", ".join(f"{task['name']} ({task['metric']})" for task in found["tasks"])
     lines.append(f"  tasks: {tasks}")
-    return [*lines, "", *_predicted_lines(found["predicted"])]
+    return [*lines, *_given_lines(found.get("given_teacher")), "", *_predicted_lines(found["predicted"])]
+
+
+def _given_lines(given: dict[str, Any] | None) -> list[str]:
+    if given is None:
+        return []
+    lines = [f"  your teacher {given['fingerprint']}: {given['parameters']:,} parameters, {given['holds']}"]
+    lines += [
+        f"    {'can' if one['possible'] else 'cannot'} {one['name']}: {one['because']}" for one in given["objectives"]
+    ]
+    if given["refused"]:
+        lines.append(f"  this study cannot run with it, and is shown with its own teacher: {given['refused']}")
+    return lines
 
 
 def _predicted_lines(predicted: dict[str, Any]) -> list[str]:
