@@ -83,6 +83,7 @@ def show(
     scale: str = "cpu",
     runs: Path = Path("runs"),
     teacher: Path | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     as_json: Json = False,
 ) -> int:
     """Arms or space, trials, parameters and FLOPs, predicted time, memory and disk of a study; trains nothing.
@@ -97,10 +98,18 @@ def show(
         Folder of the runs, where the data may have been identified before.
     teacher
         Folder of a Hugging Face BERT: which objectives it could teach this study's students, and why not the others.
+    dry_run
+        With --scale paper: build every model without memory for its weights, and take one real step at a batch of 1.
     """
     from studies.overview import overview, overview_lines
 
+    if dry_run and scale != "paper":
+        raise ValueError(f"--dry-run is for --scale paper, got {scale}; `thinbert run` runs the other scales")
     found = overview(study, scale, runs, teacher)
+    if dry_run:
+        from studies.overview import try_paper_scale
+
+        found["dry_run"] = try_paper_scale(study, runs)
     terminal.show_json(found) if as_json else terminal.show_lines(overview_lines(found))
     return 0
 

@@ -10,6 +10,7 @@ from search.predict import predict, predict_study
 from search.study import Ablation, Search, all_configurations, check_search, knobs, plan
 from search.trial import TrialSpec, changes
 from search.values import to_json
+from studies.budget import budget_lines, paper_budget, planned_at_paper_scale
 from studies.catalogue import check_scale, load_study
 from studies.data_specs import known_data_spec
 from studies.terminal import size_text, time_text
@@ -25,11 +26,20 @@ def overview(name: str, scale: str, runs: Path, teacher: Path | None = None) -> 
     checked = check_scale(scale)
     data = known_data_spec(study.sources(checked), runs / "data")
     if teacher is None:
-        return _overview(study.declare(checked, data), data)
+        found = _overview(study.declare(checked, data), data)
+        return found | {"budget": paper_budget(planned_at_paper_scale(study, data))} if checked == "paper" else found
     from studies.given_overview import taught_overview
 
     declared, about = taught_overview(study, checked, data, teacher)
     return _overview(declared, declared.baseline.data) | {"given_teacher": about}
+
+
+def try_paper_scale(name: str, runs: Path) -> dict[str, Any]:
+    """The dry run of a study at the paper's sizes. Imports torch."""
+    from studies.dry_run import dry_run
+
+    study = load_study(name)
+    return dry_run(planned_at_paper_scale(study, known_data_spec(study.sources("paper"), runs / "data")))
 
 
 def _overview(declared: Search | Ablation, data: DataSpec) -> dict[str, Any]:
@@ -133,7 +143,13 @@ def overview_lines(found: dict[str, Any]) -> list[str]:
         ]
     tasks = ", ".join(f"{task['name']} ({task['metric']})" for task in found["tasks"])
     lines.append(f"  tasks: {tasks}")
-    return [*lines, *_given_lines(found.get("given_teacher")), "", *_predicted_lines(found["predicted"])]
+    lines += [*_given_lines(found.get("given_teacher")), ""]
+    lines += budget_lines(found["budget"]) if "budget" in found else _predicted_lines(found["predicted"])
+    if "dry_run" in found:
+        from studies.dry_run import dry_run_lines
+
+        lines += ["", *dry_run_lines(found["dry_run"])]
+    return lines
 
 
 def _given_lines(given: dict[str, Any] | None) -> list[str]:
