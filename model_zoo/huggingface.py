@@ -65,13 +65,16 @@ def from_huggingface(folder_or_model: str | Path | HuggingFaceModel) -> tuple[En
             missing, unknown, of another shape, or not finite.
     """
     if isinstance(folder_or_model, str | Path):
-        folder = Path(folder_or_model)
-        document, found = read_folder(folder)
-        config, family, fields = from_fields(document, str(folder / CONFIG))
-        return config, _take(config, family, fields, found, str(folder / WEIGHTS))
+        return from_files(*read_folder(Path(folder_or_model)), Path(folder_or_model))
     config, family, fields = from_fields(folder_or_model.config.to_dict(), "the model's config")
     copies = {name: tensor.detach().clone() for name, tensor in folder_or_model.state_dict().items()}
     return config, _take(config, family, fields, copies, "the model")
+
+
+def from_files(document: object, tensors: dict[str, Tensor], folder: Path) -> tuple[EncoderConfig, dict[str, Tensor]]:
+    """What `from_huggingface` returns, of a folder that `read_folder` read. Raises the same errors."""
+    config, family, fields = from_fields(document, str(folder / CONFIG))
+    return config, _take(config, family, fields, tensors, str(folder / WEIGHTS))
 
 
 def to_huggingface(config: EncoderConfig, weights: Mapping[str, Tensor], folder: str | Path) -> None:

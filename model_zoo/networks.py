@@ -1,5 +1,6 @@
 """An encoder with its heads: what is pre-trained, and what is fine-tuned for one task."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import torch
@@ -82,11 +83,16 @@ def task_logits(
 
 
 @torch.no_grad()
-def copy_from_teacher(student: PreTrainingNetwork, teacher: PreTrainingNetwork) -> tuple[str, ...]:
+def copy_from_teacher(
+    student: PreTrainingNetwork, teacher: PreTrainingNetwork, *, without: Collection[str] = ()
+) -> tuple[str, ...]:
     """Start the student's embeddings and heads from the teacher's, as the released code loads what has the same name.
 
     The encoder's blocks stay as they are. A LayerNorm's scale and shift are not copied into a NoNorm: they belong to
     normalised inputs (the released code gives the two different names). A pooler that one of them lacks is left out.
+
+    Args:
+        without: names of tensors that stay as they are in the student (heads that the teacher was not trained with).
 
     Returns the names of the copied tensors.
     """
@@ -95,7 +101,7 @@ def copy_from_teacher(student: PreTrainingNetwork, teacher: PreTrainingNetwork) 
     for name, target in student.state_dict().items():
         inside = name.startswith("encoder.blocks.")
         foreign = name.startswith("encoder.embedding.norm.") and not same_norm
-        if not inside and not foreign and name in source:
+        if not inside and not foreign and name in source and name not in without:
             target.copy_(source[name])
             copied.append(name)
     return tuple(copied)

@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 from model_zoo.config import EncoderConfig
 from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
+from search.given_teacher import GivenTeacher
 from search.recipe import Recipe
 from search.values import to_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
-    """An encoder, how and on what it is trained, and from whom. A teacher is a TrialSpec without a teacher.
+    """An encoder, how and on what it is trained, and from whom.
+
+    A teacher is a TrialSpec without a teacher, or a GivenTeacher, which was trained elsewhere.
 
     The seed makes initialisation, data order, masking and dropout, each from a stream of its own; trials of one seed
     see the same batches (a block), and their teacher was trained with that seed.
@@ -23,7 +26,7 @@ class TrialSpec:
     recipe: Recipe
     data: DataSpec
     seed: int
-    teacher: "TrialSpec | None" = None
+    teacher: "TrialSpec | GivenTeacher | None" = None
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -48,8 +51,14 @@ class TrialSpec:
 
 
 def teachers_of(specs: Iterable[TrialSpec]) -> list[TrialSpec]:
-    """The distinct teachers of some trials."""
-    teachers = [spec.teacher for spec in specs if spec.teacher is not None]
+    """The distinct teachers of some trials that have to be trained."""
+    teachers = [spec.teacher for spec in specs if isinstance(spec.teacher, TrialSpec)]
+    return list({fingerprint(teacher): teacher for teacher in teachers}.values())
+
+
+def given_teachers_of(specs: Iterable[TrialSpec]) -> list[GivenTeacher]:
+    """The distinct teachers of some trials that were trained elsewhere."""
+    teachers = [spec.teacher for spec in specs if isinstance(spec.teacher, GivenTeacher)]
     return list({fingerprint(teacher): teacher for teacher in teachers}.values())
 
 
@@ -64,12 +73,33 @@ def _check_teacher(spec: TrialSpec) -> None:
         if transfer is not None or spec.recipe.pre_training.teacher_share > 0:
             raise ValueError("a recipe with knowledge transfer or a teacher's share needs a teacher, got none")
         return
-    if teacher.teacher is not None:
+    if isinstance(teacher, GivenTeacher):
+        _check_given(spec, teacher)
+    elif teacher.teacher is not None:
         raise ValueError("a teacher is trained without a teacher of its own, got one that has one")
-    if teacher.seed != spec.seed or teacher.data != spec.data:
+    elif teacher.seed != spec.seed or teacher.data != spec.data:
         raise ValueError(f"teacher and student must share seed and data, got seeds {teacher.seed} and {spec.seed}")
     if transfer is not None:
         _check_matching(spec.student, teacher.student, transfer.average_heads)
+
+
+def _check_given(spec: TrialSpec, teacher: GivenTeacher) -> None:
+    if teacher.vocabulary != spec.data.vocabulary or teacher.student.vocab_size != spec.data.vocab_size:
+        raise ValueError(
+            f"a given teacher must have the word pieces of the data, got {teacher.student.vocab_size} and "
+            f"{spec.data.vocab_size} other ones; prepare the data with the teacher's tokenizer"
+        )
+    if teacher.student.max_positions < spec.data.length:
+        raise ValueError(
+            f"a given teacher must have as many positions as the data have tokens per sequence, got "
+            f"{teacher.student.max_positions} and {spec.data.length}; choose a smaller scale or a longer teacher"
+        )
+    if spec.recipe.pre_training.teacher_share > 0 and "masked_language" not in teacher.heads:
+        raise ValueError(
+            "pre-training distillation needs the teacher's masked-language head, got a teacher with "
+            f"{' and '.join(teacher.heads) or 'no pre-training head'}; bring one saved with its pre-training heads, or "
+            "set teacher_share=0"
+        )
 
 
 def _check_matching(student: EncoderConfig, teacher: EncoderConfig, average_heads: bool) -> None:
@@ -77,7 +107,8 @@ def _check_matching(student: EncoderConfig, teacher: EncoderConfig, average_head
         if getattr(student, name) != getattr(teacher, name):
             raise ValueError(
                 f"knowledge transfer compares block with block and copies the embeddings: {name} must be equal, got "
-                f"{getattr(student, name)} (student) and {getattr(teacher, name)} (teacher)"
+                f"{getattr(student, name)} (student) and {getattr(teacher, name)} (teacher); a teacher of {name} "
+                f"{getattr(student, name)} would do, or a recipe without knowledge transfer"
             )
     if not average_heads and student.num_heads != teacher.num_heads:
         raise ValueError(

@@ -26,6 +26,7 @@ from search.training.loop import (
     seconds_spent,
 )
 from search.training.stages import Batches, Stage, fine_tuning_stage, pretraining_stage, transfer_stage
+from search.training.teacher_network import missing_tensors, teacher_network
 from search.trial import TrialSpec
 from search.values import from_json, to_json
 
@@ -85,9 +86,9 @@ class _Training:
         self.spec, self.data, self.keeper, self.device = spec, data, keeper, device
         torch.manual_seed(stream_seed(spec.seed, "initialisation"))
         self.network = PreTrainingNetwork(spec.student, pooler=spec.recipe.pooler).to(device)
-        self.teacher = None if spec.teacher is None else _teacher(spec.teacher, teacher_weights, device)
+        self.teacher = None if spec.teacher is None else teacher_network(spec.teacher, teacher_weights, device)
         if self.teacher is not None and spec.recipe.knowledge_transfer is not None:
-            copy_from_teacher(self.network, self.teacher)
+            copy_from_teacher(self.network, self.teacher, without=missing_tensors(self.teacher, teacher_weights or {}))
         self.tasks: dict[str, TaskNetwork] = {}
         saved = load(keeper)
         self.position = saved[0] if saved else Position()
@@ -172,15 +173,6 @@ class _Training:
             if name not in ("transfer", "pre-training"):
                 self.tasks[name] = self._task_network(self._task(name))
                 restore(self.tasks[name], f"tasks/{name}", self.checkpoint)
-
-
-def _teacher(spec: TrialSpec, weights: Mapping[str, Tensor] | None, device: torch.device) -> PreTrainingNetwork:
-    if weights is None:
-        raise ValueError("a trial with a teacher needs the teacher's weights, got none; train the teacher first")
-    network = PreTrainingNetwork(spec.student, pooler=spec.recipe.pooler).to(device)
-    prefix = "pretrained/"
-    network.load_state_dict({n.removeprefix(prefix): t for n, t in weights.items() if n.startswith(prefix)})
-    return network.eval().requires_grad_(False)
 
 
 def _means(measured: list[Measurement]) -> list[Measurement]:

@@ -72,17 +72,17 @@ def test_whatever_changes_the_answer_changes_the_fingerprint(make_spec: Any, cha
         (
             lambda s: replace(s, student=replace(s.student, num_layers=3), recipe=with_transfer(s.recipe, steps=6)),
             "knowledge transfer compares block with block and copies the embeddings: num_layers must be equal, got 3 "
-            "(student) and 2 (teacher)",
+            "(student) and 2 (teacher); a teacher of num_layers 3 would do, or a recipe without knowledge transfer",
         ),
         (
             lambda s: replace(s, student=replace(s.student, hidden_size=20)),
             "knowledge transfer compares block with block and copies the embeddings: hidden_size must be equal, got 20 "
-            "(student) and 16 (teacher)",
+            "(student) and 16 (teacher); a teacher of hidden_size 20 would do, or a recipe without knowledge transfer",
         ),
         (
             lambda s: replace(s, student=replace(s.student, trigram=False)),
             "knowledge transfer compares block with block and copies the embeddings: trigram must be equal, got False "
-            "(student) and True (teacher)",
+            "(student) and True (teacher); a teacher of trigram False would do, or a recipe without knowledge transfer",
         ),
         (
             lambda s: replace(
