@@ -20,7 +20,9 @@ from search.budget import head_parameters
 from search.data.pretraining import PretrainingData, SpecialIds, pretraining_data
 from search.fingerprint import fingerprint
 from search.latency.measure import peak_memory_bytes
-from search.training.stages import Batches, Stage, pretraining_stage, transfer_stage
+from search.training.pretraining import pretraining_stage
+from search.training.stages import Batches, Stage
+from search.training.transfer import transfer_stage
 from search.trial import TrialSpec
 
 SENTENCES, DOCUMENTS = 8, 8

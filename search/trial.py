@@ -8,6 +8,7 @@ from model_zoo.config import EncoderConfig
 from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
 from search.given_teacher import GivenTeacher
+from search.matching import check_matching
 from search.recipe import Recipe
 from search.values import to_json
 
@@ -42,12 +43,6 @@ class TrialSpec:
                 f"and {self.data.length}"
             )
         _check_teacher(self)
-        transfer = self.recipe.knowledge_transfer
-        if transfer is not None and transfer.steps % self.student.num_layers:
-            raise ValueError(
-                f"knowledge-transfer steps must be a multiple of the number of blocks, got {transfer.steps} steps for "
-                f"{self.student.num_layers} blocks"
-            )
 
 
 def teachers_of(specs: Iterable[TrialSpec]) -> list[TrialSpec]:
@@ -64,14 +59,17 @@ def given_teachers_of(specs: Iterable[TrialSpec]) -> list[GivenTeacher]:
 
 def planned_updates(spec: TrialSpec) -> int:
     """Optimizer steps of a whole training, fine-tuning included, its teacher's not: the unit of progress."""
-    return spec.recipe.student_updates + len(spec.data.tasks) * spec.recipe.fine_tuning.steps
+    return spec.recipe.student_updates + len(spec.data.tasks) * spec.recipe.fine_tuning.updates_per_task
 
 
 def _check_teacher(spec: TrialSpec) -> None:
-    transfer, teacher = spec.recipe.knowledge_transfer, spec.teacher
+    teacher = spec.teacher
     if teacher is None:
-        if transfer is not None or spec.recipe.pre_training.teacher_share > 0:
-            raise ValueError("a recipe with knowledge transfer or a teacher's share needs a teacher, got none")
+        if spec.recipe.needs_teacher:
+            raise ValueError(
+                f"a recipe with {' and '.join(_taught_parts(spec.recipe))} needs a teacher, got none; name one or take "
+                "them out"
+            )
         return
     if isinstance(teacher, GivenTeacher):
         _check_given(spec, teacher)
@@ -79,8 +77,7 @@ def _check_teacher(spec: TrialSpec) -> None:
         raise ValueError("a teacher is trained without a teacher of its own, got one that has one")
     elif teacher.seed != spec.seed or teacher.data != spec.data:
         raise ValueError(f"teacher and student must share seed and data, got seeds {teacher.seed} and {spec.seed}")
-    if transfer is not None:
-        _check_matching(spec.student, teacher.student, transfer.average_heads)
+    check_matching(spec.student, teacher.student, spec.recipe)
 
 
 def _check_given(spec: TrialSpec, teacher: GivenTeacher) -> None:
@@ -94,27 +91,30 @@ def _check_given(spec: TrialSpec, teacher: GivenTeacher) -> None:
             f"a given teacher must have as many positions as the data have tokens per sequence, got "
             f"{teacher.student.max_positions} and {spec.data.length}; choose a smaller scale or a longer teacher"
         )
-    if spec.recipe.pre_training.teacher_share > 0 and "masked_language" not in teacher.heads:
+    reads_words = spec.recipe.pre_training.teacher_share > 0 or spec.recipe.pre_training.triple is not None
+    if reads_words and "masked_language" not in teacher.heads:
         raise ValueError(
             "pre-training distillation needs the teacher's masked-language head, got a teacher with "
             f"{' and '.join(teacher.heads) or 'no pre-training head'}; bring one saved with its pre-training heads, or "
             "set teacher_share=0"
         )
-
-
-def _check_matching(student: EncoderConfig, teacher: EncoderConfig, average_heads: bool) -> None:
-    for name in ("hidden_size", "num_layers", "embedding_size", "trigram", "max_positions"):
-        if getattr(student, name) != getattr(teacher, name):
-            raise ValueError(
-                f"knowledge transfer compares block with block and copies the embeddings: {name} must be equal, got "
-                f"{getattr(student, name)} (student) and {getattr(teacher, name)} (teacher); a teacher of {name} "
-                f"{getattr(student, name)} would do, or a recipe without knowledge transfer"
-            )
-    if not average_heads and student.num_heads != teacher.num_heads:
+    untaught = [task.name for task in spec.data.tasks if task.name != teacher.task]
+    if spec.recipe.fine_tuning.distillation is not None and untaught:
         raise ValueError(
-            f"attention transfer per head needs equal head counts, got {student.num_heads} (student) and "
-            f"{teacher.num_heads} (teacher); set average_heads=True in every arm"
+            f"task distillation needs the teacher's network of the task {untaught[0]!r}, got a given teacher that was "
+            f"fine-tuned on {teacher.task or 'none'}; run on that task alone, or without task distillation"
         )
+
+
+def _taught_parts(recipe: Recipe) -> list[str]:
+    parts = {
+        "knowledge transfer": recipe.knowledge_transfer is not None,
+        "a teacher's share": recipe.pre_training.teacher_share > 0,
+        "a triple loss": recipe.pre_training.triple is not None,
+        "copied blocks": bool(recipe.copied_blocks),
+        "task distillation": recipe.fine_tuning.distillation is not None,
+    }
+    return [name for name, is_there in parts.items() if is_there]
 
 
 class Change(NamedTuple):
