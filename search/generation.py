@@ -8,7 +8,8 @@ from pathlib import Path
 from model_zoo.config import EncoderConfig
 from search.files import read_json, write_whole
 from search.fingerprint import fingerprint
-from search.latency.session import LatencySession
+from search.latency.protocol import fixed_rounds
+from search.latency.session import LatencySession, Outcome
 from search.record import Measurement, Proposal, set_aside
 from search.study import Ablation, Search
 from search.trial import TrialSpec
@@ -26,7 +27,9 @@ class Generation:
     fingerprints: tuple[str, ...]
     """Of the trial that each proposal stands for."""
     session: LatencySession | None
-    """None where every encoder had been measured before."""
+    """None where every encoder had been measured before, or no session was good enough to be kept."""
+    refused: tuple[str, ...] = ()
+    """Why latency sessions were not kept, one line each; without a session the new encoders have no latency."""
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -71,24 +74,24 @@ def measure(
     index: int,
     device: str,
     progress: Callable[[int, int], None],
-) -> LatencySession | None:
+) -> Outcome:
     """Measure the latency of all encoders of `specs` (trials by fingerprint) in one interleaved session.
 
-    Nothing else may run meanwhile. Encoders are told apart by their own fingerprint: latency is a property of (encoder,
-    runtime, device, batch, length), not of weights, so arms and seeds with one encoder share its measurement.
+    A session whose A/A control is too wide is done again; after the last repeat there is none. Nothing else may run
+    meanwhile. Encoders are told apart by their own fingerprint: latency is a property of (encoder, runtime, device,
+    batch, length), not of weights, so arms and seeds with one encoder share its measurement.
     """
     encoders: dict[str, EncoderConfig] = {fingerprint(spec.student): spec.student for spec in specs.values()}
-    if not encoders:
-        return None
-    from search.latency.measure import measure_latency
+    from search.latency.measure import measure_until_kept
 
-    return measure_latency(
+    if not encoders:
+        return Outcome(None, ())
+    return measure_until_kept(
         encoders,
         study.baseline.student,
         replace(study.latency, device=device),
         seed=index,
-        rounds=study.latency_rounds,
-        warmup=3,
+        protocol=fixed_rounds(study.latency_rounds, control_width=study.latency_control_width),
         progress=progress,
     )
 

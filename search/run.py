@@ -19,6 +19,7 @@ from search.generation import (
     read_generations,
     write_generation,
 )
+from search.latency.session import Outcome
 from search.record import (
     Measurement,
     Proposal,
@@ -164,16 +165,26 @@ class _Driver:
         }
         count = len({fingerprint(spec.student) for spec in new.values()})
         self.watcher.say(f"generation {index}: measuring the latency of {count} encoders, nothing trains meanwhile")
-        session = measure(self.study, new, index, self.options.device, self._latency_progress)
+        outcome = measure(self.study, new, index, self.options.device, self._latency_progress)
+        self._say_latency(outcome)
         generation = Generation(
             index=index,
             proposals=tuple(one.proposal for one in proposed),
             fingerprints=tuple(fingerprint(one.spec) for one in proposed),
-            session=session,
+            session=outcome.session,
+            refused=outcome.refused,
         )
         write_generation(self.home.run, generation)
         self.generations.append(generation)
         return generation
+
+    def _say_latency(self, outcome: Outcome) -> None:
+        for reason in outcome.refused:
+            self.watcher.say(f"a latency session was refused: {reason}")
+        if outcome.refused and outcome.session is None:
+            self.watcher.say("no latency session was good enough; this generation's trials have no latency")
+        for one in outcome.session.unmeasured if outcome.session else ():
+            self.watcher.say(f"no latency for encoder {one.name}: {one.reason}")
 
     def _latency_progress(self, done: int, total: int) -> None:
         self.watcher.progress("latency", f"round {done} of {total}", 0.0)

@@ -54,6 +54,8 @@ class Search:
     """Parameters tried before the sampler proposes any: the paper's and what the user named."""
     latency: LatencyCase
     latency_rounds: int
+    latency_control_width: float | None = None
+    """The widest 95 % interval (high / low - 1) of the A/A control with which a session is kept; None keeps all."""
     sampler_seed: int = 0
     startup_trials: int = 8
     """Random configurations before the sampler models anything."""
@@ -98,6 +100,8 @@ class Ablation:
     """The smallest difference in the primary metric (accuracy, points) that would matter."""
     latency: LatencyCase
     latency_rounds: int
+    latency_control_width: float | None = None
+    """The widest 95 % interval (high / low - 1) of the A/A control with which a session is kept; None keeps all."""
     equal: tuple[Equal, ...] = ()
     scaling: tuple[Scaling, ...] = ()
 
