@@ -106,7 +106,7 @@ def judge(fitted: dict[str, float], held_out: dict[str, float]) -> list[dict[str
         guesses = [predict(model, config, CASE, described) for config in configs]
         found = agreement(configs, [guess.value for guess in guesses], list(held_out.values()))
         inside = [guess.low <= truth <= guess.high for guess, truth in zip(guesses, held_out.values(), strict=True)]
-        rows.append({"predictor": kind, **found._asdict(), "inside_95_interval": float(np.mean(inside))})
+        rows.append({"predictor": kind, **to_json(found), "inside_95_interval": float(np.mean(inside))})
     return rows
 
 

@@ -10,7 +10,7 @@ from search.files import read_json, write_whole
 from search.fingerprint import fingerprint
 from search.latency.protocol import fixed_rounds
 from search.latency.session import LatencySession, Outcome
-from search.record import Measurement, Proposal, set_aside
+from search.record import Measurement, Proposal, TrialRecord, set_aside
 from search.study import Ablation, Search
 from search.trial import TrialSpec
 from search.values import from_json, to_json
@@ -94,6 +94,21 @@ def measure(
         protocol=fixed_rounds(study.latency_rounds, control_width=study.latency_control_width),
         progress=progress,
     )
+
+
+def write_front_session(run: Path, session: LatencySession) -> None:
+    """Write the session that checks predicted latencies, RUN/latency/front.json."""
+    write_whole(run / "latency" / "front.json", json.dumps(to_json(session), allow_nan=False) + "\n")
+
+
+def with_measured_latency(record: TrialRecord, session: LatencySession) -> TrialRecord:
+    """The record with `measured_latency_ms` and `measured_latency_ratio` beside its predicted ones."""
+    mark = fingerprint(record.spec.student)
+    if all(candidate.name != mark for candidate in session.candidates):
+        return record
+    kept = [one for one in record.measurements if not one.metric.startswith("measured_")]
+    added = [replace(one, metric=f"measured_{one.metric}") for one in latency_measurements(session, record.spec)]
+    return replace(record, measurements=(*kept, *added))
 
 
 def latency_measurements(session: LatencySession, spec: TrialSpec) -> tuple[Measurement, ...]:

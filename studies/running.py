@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from search.predict import predict_study
 from search.record import TrialRecord
 from search.run import RunSummary, run_study
 from search.run_folder import check_run, study_document
+from search.study import Search, check_search
 from search.values import to_json
 from search.worker import Home
 from studies import terminal
@@ -38,6 +40,8 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
             print("preparing the data ...", file=sys.stderr, flush=True)
         data = prepare(sources, home.data)
         declared = apply_request(request, study.declare(scale, data))
+        if isinstance(declared, Search):
+            check_search(replace(declared, latency=replace(declared.latency, device=device)))
         about = _about(request, home, data)
         check_run(home.run, study_document(declared, about))
         if is_running(home.run):
@@ -99,6 +103,7 @@ def command_text(request: RunRequest) -> str:
         ("--vocabulary", request.vocabulary),
         ("--tasks", ",".join(request.tasks) or None),
         ("--task-data", request.task_data),
+        ("--profile", request.profile),
     )
     for name, value in options:
         if value is not None:

@@ -6,7 +6,7 @@ refitted: its error is that of a network trained on 2,000, as long as depth vari
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,13 @@ from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
 from model_zoo.config import EncoderConfig
-from search.latency.case import LatencyCase
-from search.latency.features import features
+from search.fingerprint import fingerprint
+from search.latency.case import LatencyCase, case_conditions
+from search.latency.features import LAUNCHES, features
+from search.latency.profile import Check, DeviceProfile, LinearModel
+from search.latency.session import LatencySession
+from search.latency.summary import summarise
+from search.record import Interval, Measurement
 
 Floats = NDArray[np.float64]
 Features = Callable[[EncoderConfig, LatencyCase], Mapping[str, float]]
@@ -35,28 +40,6 @@ class Prediction:
     low: float
     high: float
     """2.5 and 97.5 % quantiles."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinearModel:
-    """Coefficients, each at least 0: no operation takes negative time."""
-
-    names: tuple[str, ...]
-    coefficients: tuple[float, ...]
-    residuals: tuple[float, ...]
-    """log(measured / predicted) of each measured configuration by a model fitted without it."""
-
-
-class Agreement(NamedTuple):
-    """How predictions meet measurements."""
-
-    mean_error: float
-    """Mean of |predicted / measured - 1|."""
-    rank_correlation: float
-    """Spearman's, over all."""
-    within_strata: float | None
-    """Spearman's within strata, weighted by their sizes; None where no stratum has three members."""
-    strata: int
 
 
 def fit(
@@ -132,7 +115,7 @@ def cover(
     return tuple(names[place] for place in chosen)
 
 
-def agreement(configs: Sequence[EncoderConfig], predicted: Sequence[float], measured: Sequence[float]) -> Agreement:
+def agreement(configs: Sequence[EncoderConfig], predicted: Sequence[float], measured: Sequence[float]) -> Check:
     """Error and rank correlation, overall and within strata of equal depth and equal number of stacked feed-forwards.
 
     Depth explains nearly all of a latency, so that a correlation over all tells little of a choice at given depth.
@@ -144,11 +127,69 @@ def agreement(configs: Sequence[EncoderConfig], predicted: Sequence[float], meas
     usable = [members for members in strata.values() if len(members) >= 3]
     found = [(_spearman(guess[members], truth[members]), len(members)) for members in usable]
     within = sum(rank * size for rank, size in found) / sum(size for _, size in found) if found else None
-    return Agreement(
+    return Check(
         mean_error=float(np.mean(np.abs(guess / truth - 1))),
         rank_correlation=_spearman(guess, truth),
         within_strata=within,
         strata=len(usable),
+    )
+
+
+def launches(config: EncoderConfig, case: LatencyCase) -> dict[str, float]:
+    """The features that count operations, whatever their size."""
+    found = features(config, case)
+    return {name: found[name] for name in LAUNCHES}
+
+
+def profile(session: LatencySession, floor: LatencySession, space: str, mark: str) -> DeviceProfile:
+    """What two sessions of the same configurations teach: at the study's case, and on a single token."""
+    times, launch = summarise(session), summarise(floor)
+    names = [one.name for one in session.candidates if one.name in launch.candidates]
+    configs = {one.name: one.series.config for one in session.candidates}
+    chosen, ratios = [configs[name] for name in names], [times.candidates[name].ratio.value for name in names]
+    ratio = fit(chosen, ratios, session.case)
+    left_out = [value / float(np.exp(error)) for value, error in zip(ratios, ratio.residuals, strict=True)]
+    launch_ms = [launch.candidates[name].latency_ms.value for name in names]
+    return DeviceProfile(
+        space=space,
+        space_mark=mark,
+        case=session.case,
+        reference=session.reference.config,
+        reference_ms=times.reference_ms.value,
+        ratio=ratio,
+        launch_ms=fit(chosen, launch_ms, session.case, launches),
+        num_measured=len(names),
+        check=agreement(chosen, left_out, ratios),
+        conditions=session.conditions,
+    )
+
+
+def launch_share(profile: DeviceProfile, config: EncoderConfig) -> float:
+    """The part of a latency that launching its operations takes: above one half a point is launch-bound, below it
+    compute-bound."""
+    launch = predict(profile.launch_ms, config, profile.case, launches).value
+    return launch / (predict(profile.ratio, config, profile.case).value * profile.reference_ms)
+
+
+def predicted_measurements(profile: DeviceProfile, config: EncoderConfig) -> tuple[Measurement, ...]:
+    """What a profile says of an encoder: `latency_ms` and `latency_ratio`, marked as predicted."""
+    found, share = predict(profile.ratio, config, profile.case), launch_share(profile, config)
+    conditions: dict[str, Any] = case_conditions(profile.case) | {
+        "source": "predicted",
+        "profile": fingerprint(profile.ratio),
+        "bound": "launch" if share > 0.5 else "compute",
+    }
+    scales = (("latency_ms", "ms", profile.reference_ms), ("latency_ratio", "x reference", 1.0))
+    return tuple(
+        Measurement(
+            metric=metric,
+            value=found.value * scale,
+            unit=unit,
+            n=profile.num_measured,
+            conditions=conditions | ({"reference": "baseline"} if metric == "latency_ratio" else {}),
+            interval=Interval(low=found.low * scale, high=found.high * scale, level=0.95),
+        )
+        for metric, unit, scale in scales
     )
 
 
