@@ -107,6 +107,22 @@ def disturbed(folder: Path, seconds: float) -> dict[str, Any]:
     }
 
 
+def common_effect_widths(found: LatencySession, resamples: int = 1000) -> list[float]:
+    """What intervals would be if each round's common effect, the median over all encoders, were taken out of encoder
+    and reference alike before their medians are compared. Not what the project reports: the ratio of one encoder would
+    then depend on the others. Rounds are drawn singly."""
+    series = [found.reference, found.control, *(one.series for one in found.candidates)]
+    logs = np.log(np.array([one.forward_ns for one in series]))
+    logs -= np.median(logs - np.median(logs, axis=1, keepdims=True), axis=0)
+    rows = np.random.default_rng(0).integers(0, found.rounds, size=(resamples, found.rounds))
+    reference = np.median(np.concatenate([logs[0][rows], logs[1][rows]], axis=1), axis=1)
+    widths = []
+    for one in logs[2:]:
+        low, high = np.quantile(np.median(one[rows], axis=1) - reference, [0.025, 0.975])
+        widths.append(float(np.exp(high - low) - 1))
+    return sorted(widths)
+
+
 def idle(folder: Path, seconds: float) -> dict[str, Any]:
     """One session of 10 configurations on an idle machine."""
     found = session(folder / "idle.json", 10, 3, Protocol(seconds=seconds, interval_width=GOAL_WIDTH))
@@ -118,6 +134,8 @@ def idle(folder: Path, seconds: float) -> dict[str, Any]:
         "rounds": found.rounds,
         "timed_seconds": spent,
         "widths": widths,
+        "widths_of_plain_medians": sorted(relative_width(one.latency_ms) for one in summary.candidates.values()),
+        "widths_by_common_effect": common_effect_widths(found),
         "control_width": relative_width(summary.control.ratio),
         "goal": GOAL_WIDTH,
         "load": [found.conditions.get("load_before"), found.conditions.get("load_after")],
