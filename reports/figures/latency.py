@@ -47,7 +47,7 @@ def draw_latency(info: LatencyInfo, *, narrow: bool = False, identity: str = "la
         axes.axvline(1.0, color=BLACK, linewidth=0.8, linestyle=":")
         axes.set_yticks(range(len(names)), [shown(name, 28) for name in names])
         axes.invert_yaxis()
-        axes.set_xscale("log")
+        axes.set_xlim(left=0.0)
         axes.set_xlabel(f"time relative to {shown(info.reference, 28)} (95 % interval)")
         axes.grid(visible=False, axis="y")
         figure.legend(loc="outside lower left", ncols=1 if narrow else 2)
