@@ -144,8 +144,8 @@ def quantise(
 def products(path: Path) -> dict[str, str]:
     """The products of an exported network that `quantise` would quantise: name to the module that they are part of.
 
-    Modules are called as in a `FoldedEncoder` or `FoldedTask`, such as `encoder.blocks.3.inner.0`; what accumulates into
-    the residual stream belongs to its block, `encoder.blocks.3`.
+    Modules are called as in a `FoldedEncoder` or `FoldedTask`, such as `encoder.blocks.3.inner.0`; what accumulates
+    into the residual stream belongs to its block, `encoder.blocks.3`.
     """
     needs("onnx")
     import onnx
