@@ -286,7 +286,7 @@ def measure(
     names
         Presets, config files (JSON) or trials (RUN:FINGERPRINT); ratios refer to the first.
     runtime
-        eager, compile or cuda-graph; several times for several.
+        eager, compile, folded, onnx, onnx-int8 or cuda-graph; several times for several.
     batch
         Sequences per forward pass.
     length

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-Runtime = Literal["eager", "compile", "cuda-graph"]
+Runtime = Literal["eager", "compile", "cuda-graph", "folded", "onnx", "onnx-int8"]
+DEPLOYED: tuple[Runtime, ...] = ("folded", "onnx", "onnx-int8")
+"""Runtimes of the folded encoder; on the CPU, in float32 (onnx-int8: from float32)."""
 Dtype = Literal["float32", "bfloat16"]
 
 
@@ -19,7 +21,8 @@ class LatencyCase:
 
     runtime: Runtime = "eager"
     """What executes the forward pass: `eager` is plain torch, on the CPU or a GPU; `compile` is torch.compile;
-    `cuda-graph` replays on a GPU the kernels that were recorded once."""
+    `cuda-graph` replays on a GPU the kernels that were recorded once; `folded` is plain torch on the folded encoder,
+    `onnx` and `onnx-int8` (dynamic) are ONNX Runtime on it."""
     device: str = "cpu"
     """As torch names it: cpu, cuda, cuda:1."""
     dtype: Dtype = "float32"
@@ -43,6 +46,10 @@ class LatencyCase:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
         if self.runtime == "cuda-graph" and self.device == "cpu":
             raise ValueError("runtime cuda-graph needs a GPU, got device 'cpu'; use device cuda or runtime eager")
+        if self.runtime in DEPLOYED and (self.device != "cpu" or self.dtype != "float32"):
+            raise ValueError(
+                f"runtime {self.runtime} is for float32 on the CPU, got {self.dtype} on {self.device!r}; use eager"
+            )
 
     @property
     def label(self) -> str:

@@ -14,7 +14,9 @@ from torch import Tensor
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
 from model_zoo.encoder import Encoder, EncoderOutput
-from search.latency.case import LatencyCase
+from model_zoo.onnx_export import needs
+from search.latency.case import DEPLOYED, LatencyCase
+from search.latency.deployed import deployed_pass
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -25,6 +27,8 @@ def check_runtime(case: LatencyCase) -> None:
         raise ValueError(f"latency on {case.device!r} needs a GPU that torch sees, found none; use device cpu")
     if case.runtime == "compile" and case.device == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):
         raise ValueError("runtime compile needs a C++ compiler, found none; install one (apt-get install g++)")
+    if case.runtime in ("onnx", "onnx-int8"):
+        needs("onnx", "onnxscript", "onnxruntime")
 
 
 def forward(config: EncoderConfig, case: LatencyCase, seed: int) -> Callable[[], None]:
@@ -44,10 +48,12 @@ def forward(config: EncoderConfig, case: LatencyCase, seed: int) -> Callable[[],
         token_ids = torch.randint(config.vocab_size, (case.batch, case.length)).to(device)
     mask, token_types = torch.ones_like(token_ids, dtype=torch.bool), torch.zeros_like(token_ids)
 
-    def plain() -> Tensor:
+    def as_built() -> Tensor:
         output: EncoderOutput = encoder(token_ids, mask, token_types)
         return output.feature_maps[-1]
 
+    batch = (token_ids, mask, token_types)
+    plain = deployed_pass(encoder, case, batch) if case.runtime in DEPLOYED else as_built
     if not plain().isfinite().all():
         raise ValueError("latency needs finite activations, random weights give others; check the config")
     if case.runtime == "compile":

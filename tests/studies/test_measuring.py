@@ -67,7 +67,10 @@ def test_measure_prints_a_table_writes_records_and_draws_and_names_what_it_could
     ("arguments", "message"),
     [
         (["bert-tiny", "--rounds", "0"], "least rounds of a latency session must be a whole number of at least 1, got"),
-        (["bert-tiny", "--runtime", "onyx"], "runtime must be one of eager, compile, cuda-graph; got 'onyx'"),
+        (
+            ["bert-tiny", "--runtime", "onyx"],
+            "runtime must be one of eager, compile, cuda-graph, folded, onnx, onnx-int8; got 'onyx'",
+        ),
         (["bert-tiny", "--batch", "10000000"], "a batch of 10000000 x 128 needs at least"),
         ([], "measure needs at least one name, got none"),
         (["bert-tiny", "--profile-space", "student-search"], "measures a space, got the name 'bert-tiny' too"),

@@ -15,7 +15,9 @@ import pytest
 import torch
 
 from model_zoo.config import EncoderConfig
-from search.latency.case import LatencyCase
+from model_zoo.encoder import Encoder
+from search.latency.case import DEPLOYED, LatencyCase
+from search.latency.deployed import deployed_pass
 from search.latency.lock import lock_path, measurement_lock
 from search.latency.measure import measure_latency, measure_until_kept, peak_memory_bytes
 from search.latency.protocol import fixed_rounds
@@ -140,7 +142,7 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("runtime", "onnx", "runtime must be one of eager, compile, cuda-graph; got 'onnx'"),
+        ("runtime", "onyx", "runtime must be one of eager, compile, cuda-graph, folded, onnx, onnx-int8; got 'onyx'"),
         ("dtype", "int4", "dtype must be one of float32, bfloat16; got 'int4'"),
         ("runtime", "cuda-graph", "runtime cuda-graph needs a GPU, got device 'cpu'; use device cuda or runtime eager"),
         ("device", "", "device must be a name such as cpu or cuda:0, got ''"),
@@ -221,3 +223,21 @@ def test_peak_memory_counts_bytes_and_does_not_fall_when_memory_is_given_back() 
     before, during, after = map(int, done.stdout.split())
     assert before > 20_000_000  # an interpreter with torch
     assert during > before + 150_000_000 and after > 0.99 * during  # 200 MB
+
+
+def test_deployed_runtimes_compute_what_the_encoder_computes() -> None:
+    torch.manual_seed(0)
+    encoder = Encoder(replace(TINY, norm="no_norm")).eval()
+    ids = torch.randint(40, (2, 9))
+    batch = (ids, torch.ones_like(ids, dtype=torch.bool), ids % 2)
+    with torch.inference_mode():
+        expected = encoder(*batch).feature_maps[-1]
+        for runtime in DEPLOYED:
+            found = deployed_pass(encoder, LatencyCase(runtime=runtime, batch=2, length=9), batch)()
+            bound = 0.1 if runtime == "onnx-int8" else 1e-5  # int8: one part in 256 per product, a dozen deep
+            assert (found - expected).abs().max() <= bound * expected.abs().max()
+
+
+def test_a_deployed_runtime_is_for_float32_on_the_cpu() -> None:
+    with pytest.raises(ValueError, match="runtime onnx is for float32 on the CPU, got bfloat16 on 'cpu'"):
+        LatencyCase(runtime="onnx", dtype="bfloat16", batch=1, length=8)
