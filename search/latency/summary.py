@@ -61,14 +61,26 @@ def summarise(session: LatencySession, *, seed: int = 0, resamples: int = 2000, 
     """
     everything = [session.reference, session.control, *(candidate.series for candidate in session.candidates)]
     samples = np.array([series.forward_ns for series in everything], dtype=np.float64)  # (series, round)
-    rows = _resampled_rounds(session.rounds, resamples, np.random.default_rng(seed))
-    latencies = _estimates(samples / 1e6, rows, level)
-    ratios = _estimates(samples / samples[0], rows, level)
+    latencies = estimates(samples / 1e6, seed=seed, resamples=resamples, level=level)
+    ratios = estimates(samples / samples[0], seed=seed, resamples=resamples, level=level)
     both = [EncoderLatency(latency_ms=one, ratio=two) for one, two in zip(latencies, ratios, strict=True)]
     names = [candidate.name for candidate in session.candidates]
     return SessionSummary(
         reference_ms=latencies[0], control=both[1], candidates=dict(zip(names, both[2:], strict=True))
     )
+
+
+def estimates(samples: Samples, *, seed: int = 0, resamples: int = 2000, level: float = 0.95) -> list[Estimate]:
+    """Median and interval of every series, as `summarise` says; the same rounds are drawn for all.
+
+    Args:
+        samples: (series, round).
+        seed: of the bootstrap.
+        resamples: bootstrap repetitions.
+        level: coverage aimed at, between 0 and 1.
+    """
+    rows = _resampled_rounds(samples.shape[1], resamples, np.random.default_rng(seed))
+    return _estimates(samples, rows, level)
 
 
 def measurements(summary: SessionSummary, name: str, case: LatencyCase, reference: str) -> tuple[Measurement, ...]:
