@@ -49,10 +49,10 @@ def fold(config: EncoderConfig, weights: Mapping[str, Tensor]) -> "FoldedEncoder
     >>> torch.allclose(folded(ids, mask, ids * 0), encoder(ids, mask, ids * 0).feature_maps[-1], atol=1e-6)
     True
     """
-    prefix = "encoder."
-    own = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
     shapes = shapes_of(lambda: Encoder(config))
-    check_weights(own, {name: name for name in shapes}, shapes, "the encoder's weights")
+    encoders = {name: tensor for name, tensor in weights.items() if name.startswith("encoder.")}
+    check_weights(encoders, {name: f"encoder.{name}" for name in shapes}, shapes, "the weights")
+    own = _part(encoders, "encoder.")
     table = own["embedding.tokens.weight"]
     with torch.no_grad():
         exact = {name: tensor.detach().to("cpu", torch.float64) for name, tensor in own.items()}

@@ -66,10 +66,12 @@ def export_onnx(network: nn.Module, path: Path, *, max_length: int, output: str)
         output: name of the result, `logits` or `last_hidden_state`.
 
     Raises:
-        ValueError: the optional packages are missing, or torch cannot export the network.
+        ValueError: the optional packages are missing, `max_length` is too short, or torch cannot export the network.
         OSError: the file cannot be written.
     """
     needs("onnx", "onnxscript")
+    if max_length < 3:
+        raise ValueError(f"max_length must be at least 3, got {max_length}: torch cannot export a free length below it")
     ids = torch.zeros(2, min(max_length, 16) - 1, dtype=torch.int64)
     batch, length = torch.export.Dim("batch", min=1, max=4096), torch.export.Dim("length", min=2, max=max_length)
     try:
@@ -103,10 +105,18 @@ def quantise(
         exclude: names of products that stay float32 (`products` lists them).
 
     Raises:
-        ValueError: the optional packages are missing, or static without calibration batches.
+        ValueError: the optional packages are missing, static without calibration batches, or `path` is no model.
+        OSError: `path` cannot be read, or `target` cannot be written.
     """
     needs("onnx", "onnxruntime")
+    import onnx
+    from google.protobuf.message import DecodeError
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
+
+    try:
+        onnx.load(path)
+    except DecodeError as error:
+        raise ValueError(f"{path} is no ONNX model ({_first_line(error)}); export it again") from error
 
     options: dict[str, Any] = {"MatMulConstBOnly": True}
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
