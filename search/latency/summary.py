@@ -75,19 +75,6 @@ def relative_width(estimate: Estimate) -> float:
     return math.inf if estimate.interval is None else estimate.interval.high / estimate.interval.low - 1
 
 
-def estimates(samples: Samples, *, seed: int = 0, resamples: int = 2000, level: float = 0.95) -> list[Estimate]:
-    """Median and interval of every series, as `summarise` says; the same rounds are drawn for all.
-
-    Args:
-        samples: (series, round).
-        seed: of the bootstrap.
-        resamples: bootstrap repetitions.
-        level: coverage aimed at, between 0 and 1.
-    """
-    rows = _resampled_rounds(samples.shape[1], resamples, np.random.default_rng(seed))
-    return _estimates(samples, rows, level)
-
-
 def measurements(summary: SessionSummary, name: str, case: LatencyCase, reference: str) -> tuple[Measurement, ...]:
     """What a candidate's trial file says of its latency: `latency_ms` and `latency_ratio`.
 

@@ -20,6 +20,11 @@ from model_zoo.presets import PRESETS
 Draw = Literal["uniform", "log-uniform"]
 SINGLE, DOUBLE = 1e-4, 1e-9
 FULL = {"block_input": "mobilebert", "shared_bottleneck": "mobilebert-released", "bottleneck": "mobilebert-tiny"}
+ILL_CONDITIONED = ("block_input", "uniform")
+"""Uniform scales have a mean above 1, so that maps grow from block to block. Of 24 draws (3 modes, 2 distributions, 4
+seeds) two of this kind were seen where folded and unfolded differ by more than 1e-4 in float32 (3.0e-4 and 1.4e-4):
+there the unfolded encoder itself is 1.2e-4 and 0.95e-4 from its float64 form. What is held then is that the folded one
+is as near to the exact function, within a factor of two."""
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "paper's block": {"norm": "no_norm"},
     "shared bottleneck": {"norm": "no_norm", "attention_input": "shared_bottleneck"},
@@ -87,15 +92,18 @@ def test_24_blocks_of_full_width_fold_exactly(mode: str, draw: Draw, inputs: Any
     config = dataclasses.replace(PRESETS[FULL[mode]](), vocab_size=99)
     assert (config.attention_input, config.num_layers, config.hidden_size) == (mode, 24, 512)
     given = inputs(sizes=(16, 11), length=16, vocab_size=99)
-    for seed in range(2):
+    for seed in (1, 2) if (mode, draw) == ILL_CONDITIONED else (0,):
         encoder = drawn(config, seed, draw)
         single, rounded = error(encoder, given), encoder(*given).feature_maps[-1][given[1]].double()
+        rounded_folded = folded(encoder)(*given)[given[1]].double()
         assert error(encoder.double(), given) <= DOUBLE, seed
         exact = encoder(*given).feature_maps[-1][given[1]]
-        # Seen in one draw of these: the draw amplifies rounding, and the encoder itself is further than
-        # 1e-4 from its float64 form. No other order of additions can be nearer to it than it is to that.
-        rounding = ((rounded - exact).abs().max() / exact.abs().max()).item()
-        assert single <= max(SINGLE, 4 * rounding if rounding > SINGLE else 0.0), seed
+        largest = exact.abs().max()
+        if (mode, draw) == ILL_CONDITIONED:
+            own = (rounded - exact).abs().max() / largest
+            assert (rounded_folded - exact).abs().max() / largest <= max(SINGLE, 2 * own.item()), seed
+        else:
+            assert single <= SINGLE, seed
 
 
 @pytest.mark.parametrize("draw", ["uniform", "log-uniform"])
