@@ -1,9 +1,10 @@
 """A folded encoder with its projections in the order in which this processor reads them; CPU and float32 only.
 
 What torch.compile does when it freezes a model, without compiling: oneDNN lays every matrix out once, and bias and
-activation become part of the product. Seen on 128 tokens (2 threads, AVX-512; benchmarks/deploy.py times whole
-encoders): 512 to 384 channels 0.26 instead of 0.33 ms, 128 to 512 with relu 0.10 instead of 0.12. Products that
-accumulate stay as they are: for them oneDNN was no faster, and a call of it costs about 0.02 ms before it computes.
+activation become part of the product. Seen for single products of 128 tokens (2 threads, AVX-512): 512 to 384 channels
+0.26 instead of 0.33 ms, 128 to 512 with relu 0.10 instead of 0.12. Products that accumulate stay as they are: for them
+oneDNN was no faster, and a call of it costs about 0.02 ms before it computes. Whether whole encoders gain is undecided:
+measure your own (benchmarks/deploy.py; studies/LOG.md, 2026-11-25).
 """
 
 import copy

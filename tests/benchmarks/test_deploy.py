@@ -84,15 +84,3 @@ def test_wrong_options_are_one_line(words: list[str], message: str, capsys: pyte
     with pytest.raises(SystemExit):
         deploy.main(words)
     assert message in capsys.readouterr().err
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # torch's compiler and exporter, and transformers, have their own
-def test_every_form_of_a_tiny_model_is_timed_and_computes_the_same() -> None:
-    fields = {"num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 32, "num_attention_heads": 2}
-    fields |= {"intra_bottleneck_size": 16, "true_hidden_size": 16, "embedding_size": 16, "vocab_size": 100}
-    (document,) = deploy.measure(fields, [12], rounds=2, threads=torch.get_num_threads())
-    assert len(document["rows"]) == 11 and document["length"] == 12
-    for row in document["rows"]:
-        assert row["median_ms"] > 0 and row["error"] < (0.1 if "int8" in row["form"] else 1e-4), row["form"]
-    assert "peak" in deploy.table(document)
