@@ -19,8 +19,11 @@ from search.distillation.losses import (
 )
 from search.recipe import FineTuning, KnowledgeTransfer, Optimizer, PreTraining
 from search.seeds import stream_seed
+from search.training.acceleration import OFF, Acceleration
 from search.training.lamb import Lamb
 from search.training.schedules import pkt_multiplier, warmup_linear
+from search.training.targets import targets
+from search.training.teacher_outputs import Wanted
 
 
 class Stage(NamedTuple):
@@ -54,6 +57,7 @@ class Batches(NamedTuple):
     seed: int
     length: int
     device: torch.device
+    acceleration: Acceleration = OFF
 
     def get(self, step: int, batch_size: int) -> Batch:
         """The batch of one update."""
@@ -73,23 +77,29 @@ def transfer_stage(
         peak = recipe.optimizer.learning_rate
         return [peak * pkt_multiplier(step, group["block"], phase_steps) for group in groups]
 
+    def wanted(step: int) -> Wanted:
+        return Wanted(feature_maps=(step // phase_steps,), attention_scores=(step // phase_steps,))
+
+    target = targets(teacher, batches, recipe.batch_size, range(recipe.steps), wanted)
+
     def loss(step: int) -> Tensor:
-        num_blocks = step // phase_steps + 1
-        batch = batches.get(step, recipe.batch_size)
+        block = step // phase_steps
+        batch, taught = target(step)
         inputs = (batch.token_ids, batch.mask, batch.token_types)
-        with torch.no_grad():
-            target = teacher.encoder(*inputs, scores=True, num_blocks=num_blocks)
-        output = student.encoder(*inputs, scores=True, num_blocks=num_blocks)
+        output = student.encoder(*inputs, scores=True, num_blocks=block + 1)
         maps = feature_map_loss_normalised(
             output.feature_maps[-1],
-            target.feature_maps[-1],
+            taught.feature_maps[block],
             batch.mask,
             normalised_factor=recipe.feature_map_factor,
             mean_factor=recipe.mean_factor,
             variance_factor=recipe.variance_factor,
         )
         attention = attention_transfer_loss(
-            output.attention_scores[-1], target.attention_scores[-1], batch.mask, average_heads=recipe.average_heads
+            output.attention_scores[-1],
+            taught.attention_scores[block],
+            batch.mask,
+            average_heads=recipe.average_heads,
         )
         total: Tensor = (maps + recipe.attention_factor * attention) / len(blocks)
         return total
@@ -108,21 +118,26 @@ def pretraining_stage(
     """Masked-language and next-sentence training; with a teacher's share it is pre-training distillation."""
     groups = list(_groups(network, recipe.optimizer, 0))
     distils = teacher is not None and recipe.teacher_share > 0
+    updates = range(first_update, first_update + recipe.steps)
+    target = None
+    if teacher is not None and recipe.teacher_share > 0:
+        target = targets(teacher, batches, recipe.batch_size, updates, lambda update: Wanted(masked_language=True))
 
     def loss(step: int) -> Tensor:
-        batch = batches.get(first_update + step, recipe.batch_size)
+        taught = None
+        if target is None:
+            batch = batches.get(updates[step], recipe.batch_size)
+        else:
+            batch, taught = target(updates[step])
         inputs = (batch.token_ids, batch.mask, batch.token_types, batch.masked_positions)
         logits = network(*inputs)
         sentence = functional.cross_entropy(logits.next_sentence, batch.is_random_next)
-        if not distils:
+        if taught is None or taught.masked_language is None:
             total: Tensor = functional.cross_entropy(logits.masked_language, batch.masked_labels) + sentence
             return total
-        assert teacher is not None
-        with torch.no_grad():
-            target = teacher(*inputs)
         alpha = 1.0 - recipe.teacher_share
         mixed = masked_language_distillation_loss(
-            logits.masked_language, target.masked_language, batch.masked_labels, alpha
+            logits.masked_language, taught.masked_language, batch.masked_labels, alpha
         )
         return mixed + sentence
 

@@ -13,6 +13,7 @@ from search.data.prepare import OpenData
 from search.data.spec import TaskSpec
 from search.record import CurvePoint, Interval, Measurement
 from search.seeds import stream_seed
+from search.training.acceleration import OFF, Acceleration
 from search.training.evaluate import evaluate
 from search.training.loop import (
     DivergedError,
@@ -25,6 +26,7 @@ from search.training.loop import (
     save,
     seconds_spent,
 )
+from search.training.precision import compile_blocks, in_precision
 from search.training.stages import Batches, Stage, fine_tuning_stage, pretraining_stage, transfer_stage
 from search.trial import TrialSpec
 from search.values import from_json, to_json
@@ -49,6 +51,7 @@ def train(
     keeper: Keeper,
     teacher_weights: Mapping[str, Tensor] | None = None,
     device: str = "cpu",
+    acceleration: Acceleration = OFF,
 ) -> Outcome:
     """Train one trial, or go on from its checkpoint; on the CPU the result is the same bit for bit.
 
@@ -56,12 +59,13 @@ def train(
         data: what `spec.data` names, opened.
         keeper: where checkpoints go.
         teacher_weights: the `pretrained/...` tensors of the teacher's training, where the spec has a teacher.
+        acceleration: how the machine is used.
 
     Raises:
         ValueError: the checkpoint is corrupted, or the teacher's weights are missing.
     """
     with torch.random.fork_rng(devices=[]):
-        training = _Training(spec, data, keeper, teacher_weights, torch.device(device))
+        training = _Training(spec, data, keeper, teacher_weights, torch.device(device), acceleration)
         try:
             training.run()
         except DivergedError as error:
@@ -81,13 +85,17 @@ class _Training:
         keeper: Keeper,
         teacher_weights: Mapping[str, Tensor] | None,
         device: torch.device,
+        acceleration: Acceleration,
     ) -> None:
+        self.acceleration = acceleration
         self.spec, self.data, self.keeper, self.device = spec, data, keeper, device
         torch.manual_seed(stream_seed(spec.seed, "initialisation"))
         self.network = PreTrainingNetwork(spec.student, pooler=spec.recipe.pooler).to(device)
         self.teacher = None if spec.teacher is None else _teacher(spec.teacher, teacher_weights, device)
         if self.teacher is not None and spec.recipe.knowledge_transfer is not None:
             copy_from_teacher(self.network, self.teacher)
+        if acceleration.compile_blocks:
+            compile_blocks(*(network.encoder for network in (self.network, self.teacher) if network is not None))
         self.tasks: dict[str, TaskNetwork] = {}
         saved = load(keeper)
         self.position = saved[0] if saved else Position()
@@ -100,6 +108,7 @@ class _Training:
             self._restore_finished(names)
         for index in range(self.position.stage, len(names)):
             stage = self._stage(names[index])
+            stage = stage._replace(loss=in_precision(stage.loss, self.acceleration.precision, self.device))
             if self.checkpoint is not None and self.position.step > 0:
                 restore_stage(stage, self.checkpoint)
             else:
@@ -129,7 +138,7 @@ class _Training:
 
     def _stage(self, name: str) -> Stage:
         recipe = self.spec.recipe
-        batches = Batches(self.data.pretraining, self.spec.seed, self.spec.data.length, self.device)
+        batches = Batches(self.data.pretraining, self.spec.seed, self.spec.data.length, self.device, self.acceleration)
         if name == "transfer":
             assert recipe.knowledge_transfer is not None and self.teacher is not None
             return transfer_stage(self.network, self.teacher, batches, recipe.knowledge_transfer)
