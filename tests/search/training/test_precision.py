@@ -1,4 +1,4 @@
-"""Reduced precision and compiled blocks: off unless asked for, and float32 where a map must not be rounded."""
+"""Reduced precision: off unless asked for, and float32 where a map must not be rounded."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import torch
 from model_zoo.encoder import Encoder
 from search.training.acceleration import OFF, Acceleration
 from search.training.loop import Keeper
-from search.training.precision import autocast, compile_blocks, in_precision
+from search.training.precision import autocast, in_precision
 from search.training.train import train
 from search.trial import TrialSpec
 
@@ -75,11 +75,3 @@ def test_a_training_in_bfloat16_ends_near_the_one_in_float32(
     assert rounded != exact
     assert ahead == rounded
     assert {tensor.dtype for tensor in outcomes[1].weights.values()} == {torch.float32}
-
-
-def test_compiling_blocks_changes_no_name_and_makes_no_code_before_the_first_call(spec: TrialSpec) -> None:
-    encoder = Encoder(spec.student)
-    names = list(encoder.state_dict())
-    compile_blocks(encoder)
-    assert list(encoder.state_dict()) == names
-    assert all(block._compiled_call_impl is not None for block in encoder.blocks)
