@@ -47,7 +47,10 @@ def measure(device: str, seeds: int, kind: str, folder: Path, rounds: int) -> li
                 process.join(20)
                 process.kill()
     spec = benchmark_trial(scale, folder)
-    work = flops(spec, kind, spec.recipe.pre_training.batch_size) * seeds
+    transfer = spec.recipe.pre_training if kind == "distillation" else spec.recipe.knowledge_transfer
+    assert transfer is not None
+    # A shared way reads what the teacher said; its forward is work that nobody does.
+    work = {way: seeds * flops(spec, kind, transfer.batch_size, teacher=way != "shared") for way in ways}
     return [
         {
             "device": device,
@@ -57,8 +60,8 @@ def measure(device: str, seeds: int, kind: str, folder: Path, rounds: int) -> li
             "ms": 1e3 * statistics.median(seconds[way]),
             "ratio": statistics.median(a / b for a, b in zip(seconds["usual"], seconds[way], strict=True)),
             "peak_memory_mb": memory[way] / 1e6,
-            "gflops": work / statistics.median(seconds[way]) / 1e9,
-            "share_of_peak": work / statistics.median(seconds[way]) / peak,
+            "gflops": work[way] / statistics.median(seconds[way]) / 1e9,
+            "share_of_peak": work[way] / statistics.median(seconds[way]) / peak,
         }
         for way in ways
     ]

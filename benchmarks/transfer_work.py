@@ -27,10 +27,12 @@ from search.latency.measure import peak_memory_bytes
 from search.study import Scale
 from search.training.acceleration import Acceleration
 from search.training.loop import _step
-from search.training.precision import compile_blocks, in_precision
-from search.training.stages import Batches, Stage, pretraining_stage, transfer_stage
+from search.training.precision import in_precision
+from search.training.pretraining import pretraining_stage
+from search.training.stages import Batches, Stage
 from search.training.targets import targets
 from search.training.teacher_outputs import Wanted
+from search.training.transfer import transfer_stage
 from search.trial import TrialSpec
 from studies.scales import sources, student_trial
 
@@ -70,9 +72,9 @@ def benchmark_trial(scale: Scale, folder: Path) -> TrialSpec:
     return replace(spec, student=replace(spec.student, **fields), teacher=replace(spec.teacher, student=teacher))
 
 
-def flops(spec: TrialSpec, kind: str, batch_size: int) -> float:
-    """Useful multiply-adds x 2 of one step: teacher forward, student forward and twice that for its backward; blocks
-    that no loss needs and vocabulary logits do not count."""
+def flops(spec: TrialSpec, kind: str, batch_size: int, *, teacher: bool = True) -> float:
+    """Useful multiply-adds x 2 of one step: student forward and twice that for its backward, and the teacher's forward
+    where it runs; blocks that no loss needs and vocabulary logits do not count."""
     assert spec.teacher is not None
     layers = spec.student.num_layers
 
@@ -80,7 +82,7 @@ def flops(spec: TrialSpec, kind: str, batch_size: int) -> float:
         parts = [
             cost(replace(c, num_layers=number), spec.data.length).flops for c in (spec.student, spec.teacher.student)
         ]
-        return 3.0 * parts[0] + parts[1]
+        return 3.0 * parts[0] + (parts[1] if teacher else 0.0)
 
     one = sum(blocks(n + 1) for n in range(layers)) / layers if kind == "progressive" else blocks(layers)
     return one * batch_size
@@ -149,8 +151,7 @@ def _engine(
     assert transfer is not None
     on = Acceleration(lookahead=work.lookahead, outputs=kept if work.way == "shared" else None)
     if work.device == "cuda":
-        on = replace(on, precision="bfloat16", compile_blocks=True)
-        compile_blocks(student.encoder, teacher.encoder)
+        on = replace(on, precision="bfloat16")
     batches = batches._replace(acceleration=on)
     if work.kind == "distillation":
         recipe = replace(spec.recipe.pre_training, steps=STEPS)

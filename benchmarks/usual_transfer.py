@@ -1,5 +1,6 @@
 """A knowledge-transfer step written the usual way: transformers' MobileBERT as student and as teacher, in eager mode
-with all hidden states and attention maps, one seed at a time, torch's AdamW as it comes."""
+with all hidden states and attention maps, one seed at a time, torch's AdamW as it comes, with the settings
+of ours."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from torch.nn import functional
 
 from model_zoo.config import EncoderConfig
 from model_zoo.transformers_config import to_fields
-from search.recipe import Recipe
+from search.recipe import Optimizer, Recipe
 
 
 def usual_model(config: EncoderConfig, device: torch.device) -> Any:
@@ -28,7 +29,7 @@ def usual_transfer(
     settings = recipe.knowledge_transfer
     assert settings is not None
     trained = [parameter for name, parameter in student.named_parameters() if ".encoder.layer." in name]
-    optimizer = torch.optim.AdamW(trained, lr=settings.optimizer.learning_rate)
+    optimizer = _optimizer(trained, settings.optimizer)
     count = len(student.mobilebert.encoder.layer)
 
     def step(number: int) -> float:
@@ -41,7 +42,7 @@ def usual_transfer(
         for block in blocks(number):
             maps = _map_loss(output.hidden_states[block + 1], target.hidden_states[block + 1], batch.mask)
             loss = loss + (maps + _attention_loss(output.attentions[block], target.attentions[block], batch.mask))
-        return _update(loss / count, optimizer, trained)
+        return _update(loss / count, optimizer, trained, settings.optimizer.clip_norm)
 
     return step
 
@@ -51,8 +52,8 @@ def usual_distillation(
 ) -> Callable[[int], float]:
     """One update of pre-training distillation: logits everywhere, the loss where something is masked."""
     trained = list(student.parameters())
-    optimizer = torch.optim.AdamW(trained, lr=recipe.pre_training.optimizer.learning_rate)
-    share = recipe.pre_training.teacher_share
+    optimizer = _optimizer(trained, recipe.pre_training.optimizer)
+    share, clip = recipe.pre_training.teacher_share, recipe.pre_training.optimizer.clip_norm
 
     def step(number: int) -> float:
         batch = batch_of(number)
@@ -65,7 +66,7 @@ def usual_distillation(
         hard = functional.cross_entropy(logits, labels)
         soft = -(target.softmax(-1) * logits.log_softmax(-1)).sum(-1)[labels != -100].mean()
         sentence = functional.cross_entropy(output.seq_relationship_logits, batch.is_random_next)
-        return _update((1 - share) * hard + share * soft + sentence, optimizer, trained)
+        return _update((1 - share) * hard + share * soft + sentence, optimizer, trained, clip)
 
     return step
 
@@ -88,9 +89,18 @@ def _attention_loss(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     return (divergence * mask).sum() / mask.sum()
 
 
-def _update(loss: Tensor, optimizer: torch.optim.Optimizer, trained: Sequence[Tensor]) -> float:
+def _optimizer(trained: Sequence[Tensor], settings: Optimizer) -> torch.optim.Optimizer:
+    """Weight decay on matrices, none on vectors, as everyone writes it."""
+    groups = [
+        {"params": [parameter for parameter in trained if parameter.ndim >= 2], "weight_decay": settings.weight_decay},
+        {"params": [parameter for parameter in trained if parameter.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, settings.second_moment), eps=1e-6)
+
+
+def _update(loss: Tensor, optimizer: torch.optim.Optimizer, trained: Sequence[Tensor], clip_norm: float) -> float:
     optimizer.zero_grad()
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(trained, 1.0)
+    torch.nn.utils.clip_grad_norm_(trained, clip_norm)
     optimizer.step()
     return loss.item()

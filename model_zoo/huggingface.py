@@ -27,6 +27,7 @@ from model_zoo.config import EncoderConfig
 from model_zoo.networks import PreTrainingNetwork
 from model_zoo.transformers_config import Family, family_of, from_fields, to_fields
 from model_zoo.transformers_names import DEAD_PROJECTION, EXTRA, TIED, encoder_names, head_names, ignored_names
+from model_zoo.weight_checks import check_weights, shapes_of
 from model_zoo.weight_files import CONFIG, WEIGHTS, read_folder, write_folder
 
 _CLASSES = {"bert": "Bert", "distilbert": "DistilBert", "mobilebert": "MobileBert"}
@@ -64,13 +65,16 @@ def from_huggingface(folder_or_model: str | Path | HuggingFaceModel) -> tuple[En
             missing, unknown, of another shape, or not finite.
     """
     if isinstance(folder_or_model, str | Path):
-        folder = Path(folder_or_model)
-        document, found = read_folder(folder)
-        config, family, fields = from_fields(document, str(folder / CONFIG))
-        return config, _take(config, family, fields, found, str(folder / WEIGHTS))
+        return from_files(*read_folder(Path(folder_or_model)), Path(folder_or_model))
     config, family, fields = from_fields(folder_or_model.config.to_dict(), "the model's config")
     copies = {name: tensor.detach().clone() for name, tensor in folder_or_model.state_dict().items()}
     return config, _take(config, family, fields, copies, "the model")
+
+
+def from_files(document: object, tensors: dict[str, Tensor], folder: Path) -> tuple[EncoderConfig, dict[str, Tensor]]:
+    """What `from_huggingface` returns, of a folder that `read_folder` read. Raises the same errors."""
+    config, family, fields = from_fields(document, str(folder / CONFIG))
+    return config, _take(config, family, fields, tensors, str(folder / WEIGHTS))
 
 
 def to_huggingface(config: EncoderConfig, weights: Mapping[str, Tensor], folder: str | Path) -> None:
@@ -102,7 +106,7 @@ def to_huggingface(config: EncoderConfig, weights: Mapping[str, Tensor], folder:
     fields = to_fields(config, pooler=pooler)
     heads = _heads_of(config, family, weights)
     names = _all_names(config, family, heads)
-    _check(weights, {ours: ours for ours in names}, _shapes(config), "the weights")
+    check_weights(weights, {ours: ours for ours in names}, _shapes(config), "the weights")
     suffix = _SUFFIXES[tuple(head for head in heads if head != "pooler")]
     prefix = "" if suffix == "Model" else f"{family}."
     tensors = {}
@@ -139,7 +143,7 @@ def _take(
         heads.append("pooler")
     names = _all_names(config, family, heads)
     shapes = {ours: shape[::-1] if ours.endswith(".extra") else shape for ours, shape in _shapes(config).items()}
-    _check(tensors, names, shapes, place)
+    check_weights(tensors, names, shapes, place)
     return {ours: _turned(theirs, tensors[theirs]) for ours, theirs in names.items()}
 
 
@@ -166,32 +170,7 @@ def _all_names(config: EncoderConfig, family: Family, heads: list[str]) -> dict[
 
 
 def _shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):
-        network = PreTrainingNetwork(config, pooler=True)
-    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-
-
-def _check(
-    tensors: Mapping[str, Tensor], names: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]], place: str
-) -> None:
-    """`names` are ours to what they are called in `tensors`."""
-    for name in names.values():
-        if name not in tensors:
-            raise ValueError(f"{place}: tensor {name} is missing; the config asks for {len(names)} tensors")
-    unknown = sorted(set(tensors) - set(names.values()))
-    if unknown:
-        raise ValueError(f"{place}: tensor {unknown[0]} is not part of this architecture; leave it out")
-    for ours, name in names.items():
-        tensor = tensors[name]
-        if tuple(tensor.shape) != shapes[ours]:
-            raise ValueError(
-                f"{place}: tensor {name} must have the shape {shapes[ours]} that the config says, got "
-                f"{tuple(tensor.shape)}"
-            )
-        if not tensor.is_floating_point():
-            raise ValueError(f"{place}: tensor {name} must hold floating-point numbers, got {tensor.dtype}")
-        if not tensor.isfinite().all():
-            raise ValueError(f"{place}: tensor {name} must be finite, it holds NaN or infinity")
+    return shapes_of(lambda: PreTrainingNetwork(config, pooler=True))
 
 
 def _plain_name(name: str, family: Family) -> str:

@@ -1,5 +1,6 @@
 """An encoder with its heads: what is pre-trained, and what is fine-tuned for one task."""
 
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -68,18 +69,57 @@ class TaskNetwork(nn.Module):
 
         No answer starts or ends at padding: its span logits are set to MASKED_SCORE.
         """
-        logits: Tensor = self.head(self.encoder(token_ids, mask, token_types).feature_maps[-1])
-        if isinstance(self.head, SpanHead):
-            logits = logits.masked_fill(~mask[:, :, None], MASKED_SCORE)
-        return logits
+        return task_logits(self.head, self.encoder(token_ids, mask, token_types).feature_maps[-1], mask)
+
+
+class MultiTaskNetwork(nn.Module):
+    """One encoder under the heads of several tasks (Liu et al. 2019, MT-DNN, arXiv 1901.11504)."""
+
+    def __init__(self, encoder: Encoder, heads: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.heads = nn.ModuleList(heads)
+
+    def forward(
+        self,
+        task: int,
+        token_ids: Int[Tensor, "batch seq"],
+        mask: Bool[Tensor, "batch seq"],
+        token_types: Int[Tensor, "batch seq"],
+    ) -> Float[Tensor, " batch *outputs"]:
+        """Logits of the task at that place, as a `TaskNetwork` gives them. `mask` is True at real tokens."""
+        return task_logits(self.heads[task], self.encoder(token_ids, mask, token_types).feature_maps[-1], mask)
+
+
+def task_logits(
+    head: nn.Module, feature_map: Float[Tensor, "batch seq hidden"], mask: Bool[Tensor, "batch seq"]
+) -> Float[Tensor, " batch *outputs"]:
+    """A task's logits from the last feature map. `mask` is True at real tokens."""
+    logits: Tensor = head(feature_map)
+    if isinstance(head, SpanHead):
+        logits = logits.masked_fill(~mask[:, :, None], MASKED_SCORE)
+    return logits
 
 
 @torch.no_grad()
-def copy_from_teacher(student: PreTrainingNetwork, teacher: PreTrainingNetwork) -> tuple[str, ...]:
+def copy_from_teacher(
+    student: PreTrainingNetwork,
+    teacher: PreTrainingNetwork,
+    *,
+    heads: bool = True,
+    blocks: Sequence[int] = (),
+    without: Collection[str] = (),
+) -> tuple[str, ...]:
     """Start the student's embeddings and heads from the teacher's, as the released code loads what has the same name.
 
-    The encoder's blocks stay as they are. A LayerNorm's scale and shift are not copied into a NoNorm: they belong to
-    normalised inputs (the released code gives the two different names). A pooler that one of them lacks is left out.
+    The encoder's blocks stay as they are unless `blocks` names the teacher's block for each. A LayerNorm's scale and
+    shift are not copied into a NoNorm: they belong to normalised inputs (the released code gives the two different
+    names). A pooler that one of them lacks is left out.
+
+    Args:
+        heads: whether the masked-language and next-sentence heads are copied too.
+        blocks: the teacher's block that each of the student's starts from (DistilBERT); of the same shape.
+        without: names of tensors that stay as they are in the student (heads that the teacher was not trained with).
 
     Returns the names of the copied tensors.
     """
@@ -88,7 +128,12 @@ def copy_from_teacher(student: PreTrainingNetwork, teacher: PreTrainingNetwork) 
     for name, target in student.state_dict().items():
         inside = name.startswith("encoder.blocks.")
         foreign = name.startswith("encoder.embedding.norm.") and not same_norm
-        if not inside and not foreign and name in source:
+        if inside or foreign or name in without or not (heads or name.startswith("encoder.")):
+            continue
+        if name in source:
             target.copy_(source[name])
             copied.append(name)
+    for index, block in enumerate(blocks):
+        student.encoder.blocks[index].load_state_dict(teacher.encoder.blocks[block].state_dict())
+        copied += [f"encoder.blocks.{index}.{name}" for name in student.encoder.blocks[index].state_dict()]
     return tuple(copied)

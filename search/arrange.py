@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from search.fingerprint import fingerprint
+from search.given_teacher import GivenTeacher
 from search.record import TrialRecord
 from search.training.acceleration import Acceleration
 from search.training.teacher_outputs import drop_outputs
@@ -46,7 +47,7 @@ def dropping(jobs: Sequence[Job], records: Iterable[TrialRecord]) -> Iterator[Tr
         yield record
 
 
-def drop_outputs_of(teachers: Iterable[TrialSpec], home: Home) -> None:
+def drop_outputs_of(teachers: Iterable[TrialSpec | GivenTeacher], home: Home) -> None:
     """Delete what was kept of some teachers' outputs."""
     drop_outputs([_folder(home, fingerprint(teacher)) for teacher in teachers])
 
@@ -59,7 +60,8 @@ def cores() -> int:
 
 
 def _teacher_mark(spec: TrialSpec) -> str | None:
-    """Fingerprint of the teacher that a trial listens to, None where it has none or never asks it."""
+    """Fingerprint of the teacher whose kept outputs a trial can use; None where it has no teacher, or asks it nothing
+    that is kept (the triple loss, tasks)."""
     listens = spec.recipe.knowledge_transfer is not None or spec.recipe.pre_training.teacher_share > 0
     return fingerprint(spec.teacher) if spec.teacher is not None and listens else None
 

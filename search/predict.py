@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
+from search.recipe import FineTuning, PreTraining
 from search.study import Ablation, Search, all_configurations, plan
 from search.trial import TrialSpec, teachers_of
 
@@ -16,6 +17,8 @@ FLOPS_PER_SECOND = 80e9
 SECONDS_PER_OPERATION = 35e-6
 BACKWARD_FACTOR = 3
 """Forward and backward of a training step, in forward passes."""
+MASKED_SHARE = 0.15
+"""Of the tokens: where logits over the vocabulary are computed."""
 PROCESS_BYTES = 400_000_000
 """A Python process with torch, before any tensor of ours."""
 
@@ -34,19 +37,18 @@ def predict(spec: TrialSpec) -> Prediction:
     recipe, data = spec.recipe, spec.data
     student = _Step(spec.student, data.length)
     teacher = None if spec.teacher is None else _Step(spec.teacher.student, data.length)
+    transfer, is_auxiliary = recipe.knowledge_transfer, False
     seconds = 0.0
-    if recipe.knowledge_transfer is not None and teacher is not None:
-        transfer = recipe.knowledge_transfer
-        # Phase l runs l of L blocks of both networks: (L + 1) / 2L of them on average.
-        share = (spec.student.num_layers + 1) / (2 * spec.student.num_layers)
+    if transfer is not None and teacher is not None:
+        is_auxiliary = transfer.strategy == "auxiliary"
         step = student.train(transfer.batch_size) + teacher.forward(transfer.batch_size)
-        seconds += transfer.steps * share * step
-    batch_size = recipe.pre_training.batch_size
-    step = student.train(batch_size) + student.vocabulary(batch_size, BACKWARD_FACTOR)
-    if teacher is not None and recipe.pre_training.teacher_share > 0:
-        step += teacher.forward(batch_size) + teacher.vocabulary(batch_size, 1)
-    seconds += recipe.pre_training.steps * step
-    seconds += len(data.tasks) * recipe.fine_tuning.steps * student.train(recipe.fine_tuning.batch_size)
+        if transfer.strategy == "progressive":
+            # Phase l runs l of L blocks of both networks: (L + 1) / 2L of them on average.
+            step *= (spec.student.num_layers + 1) / (2 * spec.student.num_layers)
+        seconds += 0.0 if is_auxiliary else transfer.steps * step
+    steps = recipe.student_updates if is_auxiliary else recipe.pre_training.steps
+    seconds += steps * _pretraining_step(recipe.pre_training, student, teacher, with_teacher=is_auxiliary)
+    seconds += len(data.tasks) * _task_seconds(recipe.fine_tuning, student, teacher)
     return Prediction(train_seconds=seconds, memory_bytes=_memory(spec), disk_bytes=_disk(spec))
 
 
@@ -87,6 +89,29 @@ def predict_study(study: Search | Ablation) -> StudyPrediction:
     )
 
 
+def _pretraining_step(recipe: PreTraining, student: "_Step", teacher: "_Step | None", *, with_teacher: bool) -> float:
+    """One step of the pre-training, the teacher's part included where there is one."""
+    batch_size = recipe.batch_size
+    # The triple loss needs the vocabulary's logits at all tokens, not at those to be guessed alone.
+    positions = 1.0 if recipe.triple else MASKED_SHARE
+    step = student.train(batch_size) + student.vocabulary(batch_size, BACKWARD_FACTOR, positions)
+    if teacher is not None and (recipe.distils or with_teacher):
+        step += teacher.forward(batch_size) + teacher.vocabulary(batch_size, 1, positions)
+    return step
+
+
+def _task_seconds(recipe: FineTuning, student: "_Step", teacher: "_Step | None") -> float:
+    """Fine-tuning of one task, its intermediate stage included."""
+    step, distillation = student.train(recipe.batch_size), recipe.distillation
+    if distillation is None or teacher is None:
+        return recipe.steps * step
+    seconds = recipe.steps * (step + teacher.forward(recipe.batch_size))
+    stage = distillation.intermediate
+    if stage is None:
+        return seconds
+    return seconds + stage.steps * (student.train(stage.batch_size) + teacher.forward(stage.batch_size))
+
+
 class _Step:
     """Seconds of one step of an encoder on one core."""
 
@@ -103,8 +128,8 @@ class _Step:
         flops = BACKWARD_FACTOR * batch_size * self.flops
         return flops / FLOPS_PER_SECOND + self.operations * SECONDS_PER_OPERATION
 
-    def vocabulary(self, batch_size: int, passes: int) -> float:
-        masked = 0.15 * batch_size * self.length
+    def vocabulary(self, batch_size: int, passes: int, share: float) -> float:
+        masked = share * batch_size * self.length
         return passes * 2 * masked * self.config.vocab_size * self.config.hidden_size / FLOPS_PER_SECOND
 
 
@@ -124,7 +149,7 @@ def _memory(spec: TrialSpec) -> int:
     widths = 4 * config.hidden_size + 8 * config.bottleneck_size
     widths += config.num_feed_forward * (2 * config.feed_forward_size + 3 * config.bottleneck_size)
     maps = tokens * config.num_layers * (widths + config.num_heads * spec.data.length)
-    logits = round(0.15 * tokens) * config.vocab_size * 4
+    logits = round((1.0 if spec.recipe.pre_training.triple else MASKED_SHARE) * tokens) * config.vocab_size * 4
     return PROCESS_BYTES + 4 * (4 * trained + fixed + maps + logits)
 
 

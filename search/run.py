@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from search.arrange import arrange, drop_outputs_of, dropping
+from search.bring_teacher import check_kept
 from search.execute import Options, Watcher, execute
 from search.fingerprint import fingerprint
 from search.generation import (
@@ -20,6 +21,7 @@ from search.generation import (
     read_generations,
     write_generation,
 )
+from search.given_teacher import GivenTeacher
 from search.record import (
     Measurement,
     Proposal,
@@ -33,7 +35,7 @@ from search.run_folder import open_run, study_document, update_study
 from search.storage import Proposed, database_errors, front, open_study, planned_proposals, propose, tell
 from search.study import Ablation, Search, at_seed, check_search, configuration, plan
 from search.teachers import describe_teacher, train_teachers
-from search.trial import TrialSpec, teachers_of
+from search.trial import TrialSpec, given_teachers_of, teachers_of
 from search.worker import Home, Job
 
 
@@ -91,10 +93,13 @@ class _Driver:
     def run(self) -> None:
         """Everything that is left to do."""
         specs = list(self.by_arm.values()) or [self.study.baseline]
-        teachers = teachers_of(specs)
+        teachers, given = teachers_of(specs), given_teachers_of(specs)
+        for teacher in given:
+            check_kept(teacher, self.home.teachers)
         train_teachers(teachers, self.home, self.options, self.watcher)
-        if teachers:
-            update_study(self.home.run, teacher=describe_teacher(teachers[0], self.home))
+        first: list[TrialSpec | GivenTeacher] = [*teachers, *given]
+        if first:
+            update_study(self.home.run, teacher=describe_teacher(first[0], self.home))
         self._retry_failed()
         self.generations = read_generations(self.home.run, self.watcher.say, self._check)
         self._forget_lost_proposals()
@@ -115,7 +120,7 @@ class _Driver:
                     tell(optuna_study, proposal, record)
             if isinstance(self.study, Search) and self.study.confirmation_seeds:
                 self._confirm(self.study, front(optuna_study))
-        drop_outputs_of(teachers, self.home)
+        drop_outputs_of([*teachers, *given], self.home)
 
     def _open_study(self) -> Any:
         return open_study(self.home.run / "optuna.db", self.study.name, self._told(self.generations))

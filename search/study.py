@@ -132,8 +132,8 @@ class Planned(NamedTuple):
 
 
 def at_seed(spec: TrialSpec, seed: int) -> TrialSpec:
-    """The same trial, and its teacher, with another seed."""
-    teacher = None if spec.teacher is None else replace(spec.teacher, seed=seed)
+    """The same trial, and its teacher, with another seed (a given teacher has none)."""
+    teacher = replace(spec.teacher, seed=seed) if isinstance(spec.teacher, TrialSpec) else spec.teacher
     return replace(spec, seed=seed, teacher=teacher)
 
 

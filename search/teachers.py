@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from model_zoo.cost import cost
 from search.execute import Options, Watcher, execute
-from search.record import read_record, set_aside
+from search.fingerprint import fingerprint
+from search.given_teacher import GivenTeacher
+from search.record import Measurement, read_record, set_aside
 from search.training.checkpoint import load_weights
 from search.trial import TrialSpec
 from search.values import to_json
@@ -29,8 +32,15 @@ def train_teachers(teachers: Sequence[TrialSpec], home: Home, options: Options, 
             )
 
 
-def describe_teacher(teacher: TrialSpec, home: Home) -> dict[str, Any]:
-    """What a report says of a trained teacher."""
+def describe_teacher(teacher: TrialSpec | GivenTeacher, home: Home) -> dict[str, Any]:
+    """What a report says of a teacher; of a given one its scores are not known, only what the config says."""
+    if isinstance(teacher, GivenTeacher):
+        total = cost(teacher.student)
+        conditions = {"of": "encoder with embeddings, no heads"}
+        size = Measurement(
+            metric="parameters", value=float(total.parameters), unit="parameters", n=1, conditions=conditions
+        )
+        return {"fingerprint": fingerprint(teacher), "spec": to_json(teacher), "measurements": to_json((size,))}
     record = read_record(_job(teacher, home, Options()).record_path)
     return {
         "fingerprint": record.fingerprint,

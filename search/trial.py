@@ -7,13 +7,17 @@ from typing import Any, NamedTuple
 from model_zoo.config import EncoderConfig
 from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
+from search.given_teacher import GivenTeacher
+from search.matching import check_matching
 from search.recipe import Recipe
 from search.values import to_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
-    """An encoder, how and on what it is trained, and from whom. A teacher is a TrialSpec without a teacher.
+    """An encoder, how and on what it is trained, and from whom.
+
+    A teacher is a TrialSpec without a teacher, or a GivenTeacher, which was trained elsewhere.
 
     The seed makes initialisation, data order, masking and dropout, each from a stream of its own; trials of one seed
     see the same batches (a block), and their teacher was trained with that seed.
@@ -23,7 +27,7 @@ class TrialSpec:
     recipe: Recipe
     data: DataSpec
     seed: int
-    teacher: "TrialSpec | None" = None
+    teacher: "TrialSpec | GivenTeacher | None" = None
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -39,51 +43,78 @@ class TrialSpec:
                 f"and {self.data.length}"
             )
         _check_teacher(self)
-        transfer = self.recipe.knowledge_transfer
-        if transfer is not None and transfer.steps % self.student.num_layers:
-            raise ValueError(
-                f"knowledge-transfer steps must be a multiple of the number of blocks, got {transfer.steps} steps for "
-                f"{self.student.num_layers} blocks"
-            )
 
 
 def teachers_of(specs: Iterable[TrialSpec]) -> list[TrialSpec]:
-    """The distinct teachers of some trials."""
-    teachers = [spec.teacher for spec in specs if spec.teacher is not None]
+    """The distinct teachers of some trials that have to be trained."""
+    teachers = [spec.teacher for spec in specs if isinstance(spec.teacher, TrialSpec)]
+    return list({fingerprint(teacher): teacher for teacher in teachers}.values())
+
+
+def given_teachers_of(specs: Iterable[TrialSpec]) -> list[GivenTeacher]:
+    """The distinct teachers of some trials that were trained elsewhere."""
+    teachers = [spec.teacher for spec in specs if isinstance(spec.teacher, GivenTeacher)]
     return list({fingerprint(teacher): teacher for teacher in teachers}.values())
 
 
 def planned_updates(spec: TrialSpec) -> int:
     """Optimizer steps of a whole training, fine-tuning included, its teacher's not: the unit of progress."""
-    return spec.recipe.student_updates + len(spec.data.tasks) * spec.recipe.fine_tuning.steps
+    return spec.recipe.student_updates + len(spec.data.tasks) * spec.recipe.fine_tuning.updates_per_task
 
 
 def _check_teacher(spec: TrialSpec) -> None:
-    transfer, teacher = spec.recipe.knowledge_transfer, spec.teacher
+    teacher = spec.teacher
     if teacher is None:
-        if transfer is not None or spec.recipe.pre_training.teacher_share > 0:
-            raise ValueError("a recipe with knowledge transfer or a teacher's share needs a teacher, got none")
-        return
-    if teacher.teacher is not None:
-        raise ValueError("a teacher is trained without a teacher of its own, got one that has one")
-    if teacher.seed != spec.seed or teacher.data != spec.data:
-        raise ValueError(f"teacher and student must share seed and data, got seeds {teacher.seed} and {spec.seed}")
-    if transfer is not None:
-        _check_matching(spec.student, teacher.student, transfer.average_heads)
-
-
-def _check_matching(student: EncoderConfig, teacher: EncoderConfig, average_heads: bool) -> None:
-    for name in ("hidden_size", "num_layers", "embedding_size", "trigram", "max_positions"):
-        if getattr(student, name) != getattr(teacher, name):
+        if spec.recipe.needs_teacher:
             raise ValueError(
-                f"knowledge transfer compares block with block and copies the embeddings: {name} must be equal, got "
-                f"{getattr(student, name)} (student) and {getattr(teacher, name)} (teacher)"
+                f"a recipe with {' and '.join(_taught_parts(spec.recipe))} needs a teacher, got none; name one or take "
+                "them out"
             )
-    if not average_heads and student.num_heads != teacher.num_heads:
+        return
+    if isinstance(teacher, GivenTeacher):
+        _check_given(spec, teacher)
+    elif teacher.teacher is not None:
+        raise ValueError("a teacher is trained without a teacher of its own, got one that has one")
+    elif teacher.seed != spec.seed or teacher.data != spec.data:
+        raise ValueError(f"teacher and student must share seed and data, got seeds {teacher.seed} and {spec.seed}")
+    check_matching(spec.student, teacher.student, spec.recipe)
+
+
+def _check_given(spec: TrialSpec, teacher: GivenTeacher) -> None:
+    if teacher.vocabulary != spec.data.vocabulary or teacher.student.vocab_size != spec.data.vocab_size:
         raise ValueError(
-            f"attention transfer per head needs equal head counts, got {student.num_heads} (student) and "
-            f"{teacher.num_heads} (teacher); set average_heads=True in every arm"
+            f"a given teacher must have the word pieces of the data, got {teacher.student.vocab_size} and "
+            f"{spec.data.vocab_size} other ones; prepare the data with the teacher's tokenizer"
         )
+    if teacher.student.max_positions < spec.data.length:
+        raise ValueError(
+            f"a given teacher must have as many positions as the data have tokens per sequence, got "
+            f"{teacher.student.max_positions} and {spec.data.length}; choose a smaller scale or a longer teacher"
+        )
+    reads_words = spec.recipe.pre_training.teacher_share > 0 or spec.recipe.pre_training.triple is not None
+    if reads_words and "masked_language" not in teacher.heads:
+        raise ValueError(
+            "pre-training distillation needs the teacher's masked-language head, got a teacher with "
+            f"{' and '.join(teacher.heads) or 'no pre-training head'}; bring one saved with its pre-training heads, or "
+            "set teacher_share=0"
+        )
+    untaught = [task.name for task in spec.data.tasks if task.name != teacher.task]
+    if spec.recipe.fine_tuning.distillation is not None and untaught:
+        raise ValueError(
+            f"task distillation needs the teacher's network of the task {untaught[0]!r}, got a given teacher that was "
+            f"fine-tuned on {teacher.task or 'none'}; run on that task alone, or without task distillation"
+        )
+
+
+def _taught_parts(recipe: Recipe) -> list[str]:
+    parts = {
+        "knowledge transfer": recipe.knowledge_transfer is not None,
+        "a teacher's share": recipe.pre_training.teacher_share > 0,
+        "a triple loss": recipe.pre_training.triple is not None,
+        "copied blocks": bool(recipe.copied_blocks),
+        "task distillation": recipe.fine_tuning.distillation is not None,
+    }
+    return [name for name, is_there in parts.items() if is_there]
 
 
 class Change(NamedTuple):

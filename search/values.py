@@ -74,7 +74,14 @@ def _convert_union(hint: Any, item: Any, place: str) -> Any:
     if item is None and type(None) in options:
         return None
     others = [option for option in options if option is not type(None)]
+    if len(others) > 1 and isinstance(item, dict):
+        others = [option for option in others if _can_be(option, item)] or others
     return _convert(others[0], item, place) if len(others) == 1 else item
+
+
+def _can_be(kind: Any, document: dict[str, Any]) -> bool:
+    """Whether a document has the fields of a dataclass: how one of several is told."""
+    return dataclasses.is_dataclass(kind) and set(document) <= {field.name for field in dataclasses.fields(kind)}
 
 
 def _convert_tuple(hint: Any, item: Any, place: str) -> Any:

@@ -8,6 +8,7 @@ from search.study import SCALES, Scale, Study
 MODULES = {
     "student-search": "studies.student_search",
     "knowledge-transfer": "studies.knowledge_transfer",
+    "transfer-methods": "studies.transfer_methods",
 }
 
 

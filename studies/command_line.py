@@ -77,7 +77,15 @@ def list_studies(*, as_json: Json = False) -> int:
 
 
 @app.command
-def show(study: str, *, scale: str = "cpu", runs: Path = Path("runs"), as_json: Json = False) -> int:
+def show(
+    study: str,
+    *,
+    scale: str = "cpu",
+    runs: Path = Path("runs"),
+    teacher: Path | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Json = False,
+) -> int:
     """Arms or space, trials, parameters and FLOPs, predicted time, memory and disk of a study; trains nothing.
 
     Parameters
@@ -88,10 +96,20 @@ def show(study: str, *, scale: str = "cpu", runs: Path = Path("runs"), as_json: 
         smoke, cpu, gpu or paper.
     runs
         Folder of the runs, where the data may have been identified before.
+    teacher
+        Folder of a Hugging Face BERT: which objectives it could teach this study's students, and why not the others.
+    dry_run
+        With --scale paper: build every model without memory for its weights, and take one real step at a batch of 1.
     """
     from studies.overview import overview, overview_lines
 
-    found = overview(study, scale, runs)
+    if dry_run and scale != "paper":
+        raise ValueError(f"--dry-run is for --scale paper, got {scale}; `thinbert run` runs the other scales")
+    found = overview(study, scale, runs, teacher)
+    if dry_run:
+        from studies.overview import try_paper_scale
+
+        found["dry_run"] = try_paper_scale(study, runs)
     terminal.show_json(found) if as_json else terminal.show_lines(overview_lines(found))
     return 0
 
@@ -106,6 +124,7 @@ def run(
     trials: Whole | None = None,
     corpus: str | None = None,
     vocabulary: str | None = None,
+    teacher: Path | None = None,
     tasks: str | None = None,
     task_data: str | None = None,
     task_file: Annotated[list[str] | None, Parameter(negative="")] = None,
@@ -131,6 +150,8 @@ def run(
         Text to pre-train on: a file, a folder, or hub:OWNER/NAME; the built-in language where left out.
     vocabulary
         A vocab.txt in BERT's form; trained on the corpus where left out.
+    teacher
+        Folder of a Hugging Face BERT, pre-trained or fine-tuned, that teaches in place of one trained here.
     tasks
         Names of tasks between commas, such as sst2,cola.
     task_data
@@ -152,6 +173,7 @@ def run(
         trials=trials,
         corpus=corpus,
         vocabulary=vocabulary,
+        teacher=teacher,
         tasks=tuple(tasks.split(",")) if tasks else (),
         task_data=task_data,
         task_files=tuple(task_file or ()),
@@ -197,6 +219,43 @@ def compare(*names: str, length: Whole = 128, as_json: Json = False) -> int:
 
     found = compare_items(names, length=length)
     terminal.show_json(to_documents(found)) if as_json else terminal.show_table(rows(found))
+    return 0
+
+
+@app.command
+def export(
+    name: str,
+    *,
+    to: str,
+    out: Path,
+    int8: Annotated[bool, Parameter(negative="")] = False,
+    task: Annotated[list[str] | None, Parameter(negative="")] = None,
+    as_json: Json = False,
+) -> int:
+    """Write a trained trial or a preset for deployment: a folder for transformers, or ONNX files that are scored.
+
+    Parameters
+    ----------
+    name
+        RUN:FINGERPRINT (the first digits are enough) of a complete trial, or a preset (random weights).
+    to
+        huggingface: config.json and model.safetensors, for transformers.AutoModel; onnx: a folder for every task.
+    out
+        A new folder.
+    int8
+        With ONNX: the dynamic and the static int8 form too, each scored on test beside float32.
+    task
+        With ONNX: only this task (may be given several times).
+    """
+    from studies.exporting import export_named, export_rows
+
+    found = export_named(name, out, to=to, int8=int8, tasks=tuple(task or ()))
+    if as_json:
+        terminal.show_json(found)
+        return 0
+    if found["scores"]:
+        terminal.show_table(export_rows(found))
+    print(found["folder"])
     return 0
 
 

@@ -4,22 +4,45 @@ from pathlib import Path
 from typing import Any
 
 from model_zoo.cost import cost
+from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
 from search.predict import predict, predict_study
 from search.study import Ablation, Search, all_configurations, check_search, knobs, plan
 from search.trial import TrialSpec, changes
 from search.values import to_json
+from studies.budget import budget_lines, paper_budget, planned_at_paper_scale
 from studies.catalogue import check_scale, load_study
 from studies.data_specs import known_data_spec
 from studies.terminal import size_text, time_text
 
 
-def overview(name: str, scale: str, runs: Path) -> dict[str, Any]:
-    """Everything `show` prints, as JSON."""
+def overview(name: str, scale: str, runs: Path, teacher: Path | None = None) -> dict[str, Any]:
+    """Everything `show` prints, as JSON.
+
+    Args:
+        teacher: a folder of the user's own teacher, whose word pieces the data then have.
+    """
     study = load_study(name)
     checked = check_scale(scale)
     data = known_data_spec(study.sources(checked), runs / "data")
-    declared = study.declare(checked, data)
+    if teacher is None:
+        found = _overview(study.declare(checked, data), data)
+        return found | {"budget": paper_budget(planned_at_paper_scale(study, data))} if checked == "paper" else found
+    from studies.given_overview import taught_overview
+
+    declared, about = taught_overview(study, checked, data, teacher)
+    return _overview(declared, declared.baseline.data) | {"given_teacher": about}
+
+
+def try_paper_scale(name: str, runs: Path) -> dict[str, Any]:
+    """The dry run of a study at the paper's sizes. Imports torch."""
+    from studies.dry_run import dry_run
+
+    study = load_study(name)
+    return dry_run(planned_at_paper_scale(study, known_data_spec(study.sources("paper"), runs / "data")))
+
+
+def _overview(declared: Search | Ablation, data: DataSpec) -> dict[str, Any]:
     found: dict[str, Any] = {
         "study": declared.name,
         "scale": declared.scale,
@@ -82,11 +105,14 @@ def _cost(spec: TrialSpec) -> dict[str, int]:
 def _teacher(spec: TrialSpec) -> dict[str, Any] | None:
     if spec.teacher is None:
         return None
-    return {"fingerprint": fingerprint(spec.teacher), **_cost(spec.teacher), "seconds": _seconds(spec.teacher)}
-
-
-def _seconds(spec: TrialSpec) -> float:
-    return round(predict(spec).train_seconds, 1)
+    total = cost(spec.teacher.student, spec.data.length)
+    seconds = round(predict(spec.teacher).train_seconds, 1) if isinstance(spec.teacher, TrialSpec) else 0.0
+    return {
+        "fingerprint": fingerprint(spec.teacher),
+        "parameters": total.parameters,
+        "flops": total.flops,
+        "seconds": seconds,
+    }
 
 
 def overview_lines(found: dict[str, Any]) -> list[str]:
@@ -117,7 +143,25 @@ def overview_lines(found: dict[str, Any]) -> list[str]:
         ]
     tasks = ", ".join(f"{task['name']} ({task['metric']})" for task in found["tasks"])
     lines.append(f"  tasks: {tasks}")
-    return [*lines, "", *_predicted_lines(found["predicted"])]
+    lines += [*_given_lines(found.get("given_teacher")), ""]
+    lines += budget_lines(found["budget"]) if "budget" in found else _predicted_lines(found["predicted"])
+    if "dry_run" in found:
+        from studies.dry_run import dry_run_lines
+
+        lines += ["", *dry_run_lines(found["dry_run"])]
+    return lines
+
+
+def _given_lines(given: dict[str, Any] | None) -> list[str]:
+    if given is None:
+        return []
+    lines = [f"  your teacher {given['fingerprint']}: {given['parameters']:,} parameters, {given['holds']}"]
+    lines += [
+        f"    {'can' if one['possible'] else 'cannot'} {one['name']}: {one['because']}" for one in given["objectives"]
+    ]
+    if given["refused"]:
+        lines.append(f"  this study cannot run with it, and is shown with its own teacher: {given['refused']}")
+    return lines
 
 
 def _predicted_lines(predicted: dict[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from search.data.source import DataSources, parse_task_file
+from search.data.tokenizer_file import vocabulary_file
 from search.study import Ablation, Scale, Search, Study, configuration, knobs
 from studies.scales import SIZES
 
@@ -20,6 +21,7 @@ class RunRequest:
     trials: int | None = None
     corpus: str | None = None
     vocabulary: str | None = None
+    teacher: Path | None = None
     tasks: tuple[str, ...] = ()
     task_data: str | None = None
     task_files: tuple[str, ...] = ()
@@ -39,8 +41,8 @@ def request_sources(request: RunRequest, study: Study, scale: Scale) -> DataSour
     """The study's data sources, with what the user brought in their place.
 
     Raises:
-        ValueError: a corpus without tasks (the built-in tasks are in the built-in language), tasks without data, or
-            data without tasks.
+        ValueError: a corpus without tasks (the built-in tasks are in the built-in language), tasks without data,
+            data without tasks, or a vocabulary beside a teacher, whose tokenizer is the run's.
     """
     sources = study.sources(scale)
     own_tasks = bool(request.task_data or request.task_files)
@@ -62,6 +64,10 @@ def request_sources(request: RunRequest, study: Study, scale: Scale) -> DataSour
             f"--tasks beside a --corpus needs --task-data that holds them, got {', '.join(request.tasks)} without; add "
             "--task-data DIR, or leave --tasks out (--task-file names its own)"
         )
+    if request.teacher is not None and request.vocabulary is not None:
+        raise ValueError(
+            f"--teacher brings its own word pieces, got --vocabulary {request.vocabulary} beside it; leave that out"
+        )
     if request.vocabulary is not None and request.corpus is None:
         raise ValueError("--vocabulary needs a --corpus; the built-in language has its own word pieces")
     if not own_tasks:
@@ -70,7 +76,7 @@ def request_sources(request: RunRequest, study: Study, scale: Scale) -> DataSour
         sources,
         length=SIZES[scale].text_length,
         corpus=request.corpus,
-        vocabulary=request.vocabulary,
+        vocabulary=request.vocabulary if request.teacher is None else str(vocabulary_file(request.teacher)),
         tasks=request.tasks,
         task_data=request.task_data,
         task_files=tuple(parse_task_file(text) for text in request.task_files),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from search.bring_teacher import check_language, given_teacher, keep_teacher, read_teacher
 from search.data.prepare import prepare, read_report
 from search.data.spec import DataSpec
 from search.execute import DiskFullError, Options, Watcher
@@ -17,6 +18,8 @@ from search.values import to_json
 from search.worker import Home
 from studies import terminal
 from studies.catalogue import check_scale, load_study
+from studies.data_specs import known_data_spec
+from studies.given import with_teacher
 from studies.housekeeping import is_running
 from studies.request import RunRequest, apply_request, request_sources
 
@@ -31,13 +34,19 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
     scale = check_scale(request.scale)
     study = load_study(request.study)
     device = find_device(request.device)
+    brought = None if request.teacher is None else read_teacher(request.teacher)
     sources = request_sources(request, study, scale)
     home = _home(request.runs, f"{study.name}-{scale}")
+    if brought is not None and sources.corpus is None:
+        check_language(brought, known_data_spec(sources, home.data))
     with _readable_disk_errors():
         if not as_json and sys.stderr.isatty():
             print("preparing the data ...", file=sys.stderr, flush=True)
         data = prepare(sources, home.data)
-        declared = apply_request(request, study.declare(scale, data))
+        declared = study.declare(scale, data)
+        if brought is not None:
+            declared = with_teacher(declared, given := given_teacher(brought, data))
+        declared = apply_request(request, declared)
         about = _about(request, home, data)
         check_run(home.run, study_document(declared, about))
         if is_running(home.run):
@@ -45,6 +54,8 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
         with terminal.Display(quiet=as_json, predicted_seconds=predict_study(declared).core_seconds) as display:
             for line in read_report(home.data, data).lines():
                 display.say(line)
+            if brought is not None:
+                keep_teacher(brought, given, home.teachers)
             watcher = Watcher(say=display.say, progress=display.progress)
             options = Options(workers=request.workers, device=device)
             summary = run_study(declared, home, options, about, watcher)
@@ -97,6 +108,7 @@ def command_text(request: RunRequest) -> str:
         ("--trials", request.trials),
         ("--corpus", request.corpus),
         ("--vocabulary", request.vocabulary),
+        ("--teacher", request.teacher),
         ("--tasks", ",".join(request.tasks) or None),
         ("--task-data", request.task_data),
     )

@@ -1,6 +1,6 @@
 """BERT's uncased WordPiece: from a vocab.txt, or trained on a corpus, the same on every run.
 
-Knows nothing of files other than vocab.txt. `tokenizers` is imported when it is needed.
+Knows nothing of files other than vocab.txt and tokenizer.json. `tokenizers` is imported when it is needed.
 
 The library's own trainer numbers the continuing pieces ("##x") in the order of a hash table that differs from run to
 run, and breaks ties between equally frequent pairs by these numbers; two runs in one process were seen to differ. Here
@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from search.data.tokenizer_file import tokenizer_pieces
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -43,11 +45,15 @@ def build_tokenizer(pieces: Sequence[str]) -> "Tokenizer":
 
 
 def read_vocabulary(path: Path) -> "Tokenizer":
-    """The tokenizer of a vocab.txt: one word piece per line, the line's number its id.
+    """The tokenizer of a vocab.txt (one word piece per line, the line's number its id) or of a tokenizer.json.
 
     Raises:
         ValueError: one line: no such file, a piece twice, an empty line, or a special piece missing.
     """
+    if path.suffix == ".json":
+        pieces = tokenizer_pieces(path)
+        check_pieces(pieces, str(path))
+        return build_tokenizer(pieces)
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:

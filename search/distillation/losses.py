@@ -116,16 +116,40 @@ def attention_transfer_loss(
     >>> attention_transfer_loss(scores, scores, torch.ones(1, 2, dtype=torch.bool), average_heads=False).item()
     0.0
     """
-    num_student_heads, num_teacher_heads = student_scores.shape[1], teacher_scores.shape[1]
-    if not average_heads and num_student_heads != num_teacher_heads:
-        raise ValueError(
-            f"attention is compared head by head only between equal head counts, got {num_student_heads} (student) and "
-            f"{num_teacher_heads} (teacher); set average_heads=True"
-        )
+    _check_heads(student_scores.shape[1], teacher_scores.shape[1], average_heads)
     student = _log_attention(student_scores, mask, average_heads)
     teacher = _log_attention(teacher_scores.detach(), mask, average_heads)
     divergence = torch.linalg.vecdot(teacher.exp(), teacher - student)  # (batch, heads, query)
     return _mean_over_real(divergence.mean(dim=1), mask)
+
+
+def attention_transfer_cross_entropy(
+    student_scores: Float[Tensor, "batch student_heads seq seq"],
+    teacher_scores: Float[Tensor, "batch teacher_heads seq seq"],
+    mask: Bool[Tensor, "batch seq"],
+    *,
+    average_heads: bool,
+) -> Float[Tensor, ""]:
+    """Attention transfer in the released form: cross-entropy of the student's attention against the teacher's.
+
+    - mean over real queries t and heads a of sum over real keys k of p[t, a, k] * log q[t, a, k]: the KL form plus the
+    teacher's entropy. Same gradient; at a perfect copy it is that entropy, not 0.
+
+    Deviation from the released code, which counts padded queries.
+
+    Args and errors are those of `attention_transfer_loss`.
+
+    Source: google-research/mobilebert, run_pretraining.py (`attention_distill_factor`).
+
+    >>> scores = torch.zeros(1, 1, 2, 2)
+    >>> mask = torch.ones(1, 2, dtype=torch.bool)
+    >>> round(attention_transfer_cross_entropy(scores, scores, mask, average_heads=False).item(), 4)
+    0.6931
+    """
+    _check_heads(student_scores.shape[1], teacher_scores.shape[1], average_heads)
+    student = _log_attention(student_scores, mask, average_heads)
+    teacher = _log_attention(teacher_scores.detach(), mask, average_heads)
+    return _mean_over_real(-torch.linalg.vecdot(teacher.exp(), student).mean(dim=1), mask)
 
 
 def masked_language_distillation_loss(
@@ -162,6 +186,14 @@ def masked_language_distillation_loss(
     target = teacher_logits.detach().softmax(dim=-1).mul_(1.0 - alpha)
     target.scatter_add_(1, labels.unsqueeze(1), target.new_full((len(labels), 1), alpha))
     return F.cross_entropy(student_logits, target)
+
+
+def _check_heads(num_student_heads: int, num_teacher_heads: int, average_heads: bool) -> None:
+    if not average_heads and num_student_heads != num_teacher_heads:
+        raise ValueError(
+            f"attention is compared head by head only between equal head counts, got {num_student_heads} (student) and "
+            f"{num_teacher_heads} (teacher); set average_heads=True"
+        )
 
 
 def _mean_over_real(values: Float[Tensor, "batch seq"], mask: Bool[Tensor, "batch seq"]) -> Float[Tensor, ""]:

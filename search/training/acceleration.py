@@ -1,7 +1,7 @@
 """How a training uses its machine, as a value. Nothing here is part of a trial: it is in no fingerprint.
 
-On the CPU the two that a run switches on by itself, `lookahead` and `outputs_bytes`, change no bit of a result; the
-others round differently, and are off unless someone who holds the value asks for them.
+On the CPU the two that a run switches on by itself, `lookahead` and `outputs_bytes`, change no bit of a result;
+`precision` rounds differently, and stays float32 unless someone who holds the value asks for bfloat16.
 """
 
 from dataclasses import dataclass
@@ -23,8 +23,6 @@ class Acceleration:
     """What that folder may hold; what does not fit is computed as if there were no folder."""
     precision: Precision = "float32"
     """Of the matrix products; weights, norms, residual sums, losses and optimizer stay float32."""
-    compile_blocks: bool = False
-    """torch.compile of one block, its code shared by all blocks of one encoder."""
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):

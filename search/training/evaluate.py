@@ -13,8 +13,8 @@ from search.data.spec import TaskSpec
 from search.data.tasks import TaskSplit
 from search.record import Interval, Measurement
 from search.seeds import stream_seed
+from search.training.fine_tuning import task_tensors
 from search.training.loop import DivergedError
-from search.training.stages import task_tensors
 
 BATCH_SIZE = 256
 SECONDARY = {"f1": ("accuracy",), "span_f1": ("exact_match",), "spearman": ("pearson",)}
@@ -29,22 +29,29 @@ def evaluate(network: TaskNetwork, task: TaskSpec, splits: Mapping[str, TaskSpli
     """
     found: list[Measurement] = []
     for split in ("validation", "test"):
-        prefix = "validation/" if split == "validation" else ""
         predictions, labels = predict(network, task, splits[split])
-        for metric in (task.metric, *SECONDARY.get(task.metric, ())):
-            value = 100 * score(metric, predictions, labels)
-            bounds = score_interval(metric, predictions, labels, seed=stream_seed(seed, "bootstrap", split))
-            conditions: dict[str, Any] = {"task": task.name, "split": split, "primary": metric == task.metric}
-            found.append(
-                Measurement(
-                    metric=f"{prefix}{task.name}/{metric}",
-                    value=value,
-                    unit="%",
-                    n=len(labels),
-                    conditions=conditions,
-                    interval=Interval(low=100 * bounds.low, high=100 * bounds.high, level=bounds.level),
-                )
+        found += score_split(task, split, predictions, labels, seed)
+    return found
+
+
+def score_split(task: TaskSpec, split: str, predictions: Any, labels: Any, seed: int) -> list[Measurement]:
+    """The metrics of one split, as `evaluate` names them, from predictions that `decode` made."""
+    found: list[Measurement] = []
+    prefix = "validation/" if split == "validation" else ""
+    for metric in (task.metric, *SECONDARY.get(task.metric, ())):
+        value = 100 * score(metric, predictions, labels)
+        bounds = score_interval(metric, predictions, labels, seed=stream_seed(seed, "bootstrap", split))
+        conditions: dict[str, Any] = {"task": task.name, "split": split, "primary": metric == task.metric}
+        found.append(
+            Measurement(
+                metric=f"{prefix}{task.name}/{metric}",
+                value=value,
+                unit="%",
+                n=len(labels),
+                conditions=conditions,
+                interval=Interval(low=100 * bounds.low, high=100 * bounds.high, level=bounds.level),
             )
+        )
     return found
 
 
@@ -63,6 +70,15 @@ def predict(network: TaskNetwork, task: TaskSpec, split: TaskSplit) -> tuple[Any
     logits = (
         torch.cat([network(token_ids[part], mask[part], token_types[part]) for part in parts]).float().cpu().numpy()
     )
+    return decode(task, split, logits)
+
+
+def decode(task: TaskSpec, split: TaskSplit, logits: np.ndarray[Any, np.dtype[np.float32]]) -> tuple[Any, Any]:
+    """Predictions and labels from the logits of all rows of a split, whatever ran the network.
+
+    Raises:
+        DivergedError: a logit is not finite.
+    """
     if not np.isfinite(logits).all():
         raise DivergedError(f"the logits of task {task.name} are not finite")
     if task.kind == "classification":

@@ -1,4 +1,4 @@
-"""Reduced precision and compilation of a training's networks; what is on is said by `Acceleration`."""
+"""Reduced precision of a training's matrix products; what is on is said by `Acceleration`."""
 
 import contextlib
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model_zoo.encoder import Encoder
 from search.training.acceleration import Precision
 
 
@@ -33,13 +32,3 @@ def in_precision(loss: Callable[[int], Tensor], precision: Precision, device: to
             return loss(step)
 
     return computed
-
-
-def compile_blocks(*encoders: Encoder) -> None:
-    """Compile the blocks of encoders in place; one block's code serves all of its encoder (regional compilation).
-
-    Names of weights stay as they are. Code is made at the first call, once for each shape of batch.
-    """
-    for encoder in encoders:
-        for block in encoder.blocks:
-            block.compile(dynamic=False)

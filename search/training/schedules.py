@@ -40,6 +40,33 @@ def warmup_linear(step: int, total: int, warmup: int, end: float) -> float:
     return 1.0 + (end - 1.0) * (step - warmup) / (total - warmup)
 
 
+def warmup_polynomial(step: int, total: int, warmup: int, end: float, power: float) -> float:
+    """Linear ramp to 1 at step `warmup`, then end + (1 - end) * (1 - x)^power, x running from 0 towards 1 at `total`.
+
+    With power 1 it is `warmup_linear` but for rounding. Deviations from TensorFlow's polynomial_decay are those of
+    `warmup_linear`.
+
+    Args:
+        step: from 0 to total - 1.
+        total: steps of the stage.
+        warmup: steps of the ramp, from 0 to total.
+        end: multiplier at the end.
+        power: above 0; above 1 falls fast first.
+
+    Raises:
+        ValueError: step outside [0, total), warmup outside [0, total], or a power that is not above 0.
+
+    Source: google-research/mobilebert, optimization.py (tf.train.polynomial_decay).
+
+    >>> [round(warmup_polynomial(step, 6, 2, 0.0, 2.0), 3) for step in range(6)]
+    [0.333, 0.667, 1.0, 0.562, 0.25, 0.062]
+    """
+    if not power > 0:
+        raise ValueError(f"power of the decay must be above 0, got {power!r}")
+    straight = warmup_linear(step, total, warmup, 0.0)
+    return straight if step < warmup else end + (1.0 - end) * straight**power
+
+
 def pkt_multiplier(step: int, block: int, phase_steps: int) -> float:
     """Progressive knowledge transfer's multiplier for the parameters of one block; phase k teaches block k.
 

@@ -1,29 +1,17 @@
-"""The stages of one training as values: what is optimised, at which rates, by which loss."""
+"""What every stage of a training is made of: batches, parameter groups, an optimizer and its rates."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from model_zoo.networks import PreTrainingNetwork, TaskNetwork
+from model_zoo.encoder import Encoder
 from search.data.pretraining import PretrainingData, pretraining_batch
-from search.data.spec import TaskSpec
-from search.data.tasks import TaskSplit
-from search.distillation.losses import (
-    attention_transfer_loss,
-    feature_map_loss_normalised,
-    masked_language_distillation_loss,
-)
-from search.recipe import FineTuning, KnowledgeTransfer, Optimizer, PreTraining
-from search.seeds import stream_seed
+from search.recipe import Optimizer
 from search.training.acceleration import OFF, Acceleration
 from search.training.lamb import Lamb
-from search.training.schedules import pkt_multiplier, warmup_linear
-from search.training.targets import targets
-from search.training.teacher_outputs import Wanted
+from search.training.schedules import warmup_linear, warmup_polynomial
 
 
 class Stage(NamedTuple):
@@ -49,6 +37,16 @@ class Batch(NamedTuple):
     masked_labels: Tensor
     is_random_next: Tensor
 
+    @property
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What an encoder takes."""
+        return self.token_ids, self.mask, self.token_types
+
+    @property
+    def real_positions(self) -> Tensor:
+        """Places of all real tokens among the flattened (batch * seq) ones."""
+        return self.mask.flatten().nonzero().squeeze(1)
+
 
 class Batches(NamedTuple):
     """Pre-training batches of one trial, by the number of the update, so that all arms of a seed see the same ones."""
@@ -65,171 +63,68 @@ class Batches(NamedTuple):
         return Batch(*(torch.from_numpy(getattr(batch, name)).to(self.device) for name in Batch._fields))
 
 
-def transfer_stage(
-    student: PreTrainingNetwork, teacher: PreTrainingNetwork, batches: Batches, recipe: KnowledgeTransfer
-) -> Stage:
-    """Progressive knowledge transfer (Sun et al. 2020, section 3.4; rates as in the released code, reference 3.2)."""
-    blocks = list(student.encoder.blocks)
-    groups = [group for index, block in enumerate(blocks) for group in _groups(block, recipe.optimizer, index)]
-    phase_steps = recipe.steps // len(blocks)
+class Projected(nn.Module):
+    """A student in training beside the projection of its maps, so that both are optimised and saved together."""
 
-    def rates(step: int) -> list[float]:
-        peak = recipe.optimizer.learning_rate
-        return [peak * pkt_multiplier(step, group["block"], phase_steps) for group in groups]
-
-    def wanted(step: int) -> Wanted:
-        return Wanted(feature_maps=(step // phase_steps,), attention_scores=(step // phase_steps,))
-
-    target = targets(teacher, batches, recipe.batch_size, range(recipe.steps), wanted)
-
-    def loss(step: int) -> Tensor:
-        block = step // phase_steps
-        batch, taught = target(step)
-        inputs = (batch.token_ids, batch.mask, batch.token_types)
-        output = student.encoder(*inputs, scores=True, num_blocks=block + 1)
-        maps = feature_map_loss_normalised(
-            output.feature_maps[-1],
-            taught.feature_maps[block],
-            batch.mask,
-            normalised_factor=recipe.feature_map_factor,
-            mean_factor=recipe.mean_factor,
-            variance_factor=recipe.variance_factor,
-        )
-        attention = attention_transfer_loss(
-            output.attention_scores[-1],
-            taught.attention_scores[block],
-            batch.mask,
-            average_heads=recipe.average_heads,
-        )
-        total: Tensor = (maps + recipe.attention_factor * attention) / len(blocks)
-        return total
-
-    optimizer = _optimizer(groups, recipe.optimizer)
-    return Stage("transfer", recipe.steps, student, optimizer, rates, loss, False, recipe.optimizer.clip_norm)
+    def __init__(self, network: nn.Module, projection: nn.Linear) -> None:
+        super().__init__()
+        self.network = network
+        self.projection = projection
 
 
-def pretraining_stage(
-    network: PreTrainingNetwork,
-    teacher: PreTrainingNetwork | None,
-    batches: Batches,
-    recipe: PreTraining,
-    first_update: int,
-) -> Stage:
-    """Masked-language and next-sentence training; with a teacher's share it is pre-training distillation."""
-    groups = list(_groups(network, recipe.optimizer, 0))
-    distils = teacher is not None and recipe.teacher_share > 0
-    updates = range(first_update, first_update + recipe.steps)
-    target = None
-    if teacher is not None and recipe.teacher_share > 0:
-        target = targets(teacher, batches, recipe.batch_size, updates, lambda update: Wanted(masked_language=True))
+def parameter_groups(
+    parameters: Iterable[nn.Parameter], optimizer: Optimizer, *, block: int | None = 0, factor: float = 1.0
+) -> list[dict[str, Any]]:
+    """Matrices with weight decay and trust ratio; vectors (biases, norm scales and shifts) without.
 
-    def loss(step: int) -> Tensor:
-        taught = None
-        if target is None:
-            batch = batches.get(updates[step], recipe.batch_size)
-        else:
-            batch, taught = target(updates[step])
-        inputs = (batch.token_ids, batch.mask, batch.token_types, batch.masked_positions)
-        logits = network(*inputs)
-        sentence = functional.cross_entropy(logits.next_sentence, batch.is_random_next)
-        if taught is None or taught.masked_language is None:
-            total: Tensor = functional.cross_entropy(logits.masked_language, batch.masked_labels) + sentence
-            return total
-        alpha = 1.0 - recipe.teacher_share
-        mixed = masked_language_distillation_loss(
-            logits.masked_language, taught.masked_language, batch.masked_labels, alpha
-        )
-        return mixed + sentence
-
-    name = "distillation" if distils else "pre-training"
-    optimizer = _optimizer(groups, recipe.optimizer)
-    rates = _linear_rates(recipe.optimizer, recipe.steps, len(groups))
-    return Stage(name, recipe.steps, network, optimizer, rates, loss, not distils, recipe.optimizer.clip_norm)
-
-
-def fine_tuning_stage(network: TaskNetwork, task: TaskSpec, split: TaskSplit, recipe: FineTuning, seed: int) -> Stage:
-    """One task with hard labels: cross-entropy, squared error for a regression, start and end for a span."""
-    groups = list(_groups(network, recipe.optimizer, 0))
-    device = next(network.parameters()).device
-    tensors = task_tensors(split, device)
-    # A regression learns standardised labels, whatever their scale; rank and linear correlation do not see the
-    # difference.
-    shift, scale = label_scale(task, split)
-
-    def loss(step: int) -> Tensor:
-        chosen = torch.from_numpy(_rows(len(split.labels), recipe.batch_size, step, seed, task.name)).to(device)
-        token_ids, mask, token_types, labels = (part[chosen] for part in tensors)
-        longest = int(mask.sum(1).max())
-        logits = network(token_ids[:, :longest], mask[:, :longest], token_types[:, :longest])
-        if task.kind == "regression":
-            labels = (labels - shift) / scale
-        return task_loss(task, logits, labels)
-
-    optimizer = _optimizer(groups, recipe.optimizer)
-    rates = _linear_rates(recipe.optimizer, recipe.steps, len(groups))
-    return Stage(
-        f"fine-tuning/{task.name}", recipe.steps, network, optimizer, rates, loss, True, recipe.optimizer.clip_norm
-    )
-
-
-def task_loss(task: TaskSpec, logits: Tensor, labels: Tensor) -> Tensor:
-    """The training loss of a task's kind."""
-    if task.kind == "regression":
-        return functional.mse_loss(logits[:, 0], labels)
-    if task.kind == "span":
-        start, end = logits.unbind(-1)
-        limit = logits.shape[1] - 1
-        ends = functional.cross_entropy(end, labels[:, 1].clamp(max=limit))
-        return (functional.cross_entropy(start, labels[:, 0].clamp(max=limit)) + ends) / 2
-    return functional.cross_entropy(logits, labels)
-
-
-def label_scale(task: TaskSpec, split: TaskSplit) -> tuple[float, float]:
-    """Mean and standard deviation of a regression's labels; (0, 1) for other kinds and for constant labels."""
-    if task.kind != "regression":
-        return 0.0, 1.0
-    return float(split.labels.mean()), float(split.labels.std()) or 1.0
-
-
-def task_tensors(split: TaskSplit, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Token ids, mask (True: real token), token types and labels of a split."""
-    parts = (split.token_ids, split.mask, split.token_types, split.labels)
-    token_ids, mask, token_types, labels = (torch.from_numpy(np.ascontiguousarray(part)).to(device) for part in parts)
-    return token_ids, mask, token_types, labels
-
-
-def _rows(num_rows: int, batch_size: int, step: int, seed: int, task: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Rows of one batch: each epoch is a fresh permutation, batches run across epochs."""
-    first = step * batch_size
-    epochs = range(first // num_rows, (first + batch_size - 1) // num_rows + 1)
-    orders = [np.random.default_rng(stream_seed(seed, "rows", task, epoch)).permutation(num_rows) for epoch in epochs]
-    start = first - epochs[0] * num_rows
-    return np.concatenate(orders)[start : start + batch_size]
-
-
-def _groups(module: nn.Module, optimizer: Optimizer, block: int) -> list[dict[str, Any]]:
-    """Matrices with weight decay and trust ratio; vectors (biases, norm scales and shifts) without."""
-    parameters = list(module.parameters())
-    matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
-    vectors = [parameter for parameter in parameters if parameter.ndim < 2]
+    Args:
+        block: which block they belong to; None for what belongs to all.
+        factor: of these parameters' learning rate.
+    """
+    all_of_them = list(parameters)
+    matrices = [parameter for parameter in all_of_them if parameter.ndim >= 2]
+    vectors = [parameter for parameter in all_of_them if parameter.ndim < 2]
+    shared = {"block": block, "factor": factor}
     return [
-        {"params": matrices, "weight_decay": optimizer.weight_decay, "adapt": True, "block": block},
-        {"params": vectors, "weight_decay": 0.0, "adapt": False, "block": block},
+        {"params": matrices, "weight_decay": optimizer.weight_decay, "adapt": True, **shared},
+        {"params": vectors, "weight_decay": 0.0, "adapt": False, **shared},
     ]
 
 
-def _optimizer(groups: list[dict[str, Any]], settings: Optimizer) -> torch.optim.Optimizer:
+def groups_by_depth(network: nn.Module, encoder: Encoder, optimizer: Optimizer) -> list[dict[str, Any]]:
+    """All parameters of a network, with the optimizer's factor by depth: heads 1, the top block one `layer_decay`, and
+    so on down; embeddings are one below the lowest block."""
+    decay = optimizer.layer_decay
+    if decay == 1.0:
+        return parameter_groups(network.parameters(), optimizer)
+    depth = len(encoder.blocks)
+    below = {id(parameter) for parameter in encoder.parameters()}
+    heads = [parameter for parameter in network.parameters() if id(parameter) not in below]
+    groups = parameter_groups(encoder.embedding.parameters(), optimizer, factor=decay ** (depth + 1))
+    for index, block in enumerate(encoder.blocks):
+        groups += parameter_groups(block.parameters(), optimizer, block=index, factor=decay ** (depth - index))
+    return [*groups, *parameter_groups(heads, optimizer)]
+
+
+def make_optimizer(groups: list[dict[str, Any]], settings: Optimizer) -> torch.optim.Optimizer:
+    """The recipe's optimizer over parameter groups."""
     betas = (0.9, settings.second_moment)
     if settings.kind == "lamb":
-        return Lamb(groups, lr=settings.learning_rate, betas=betas)
+        return Lamb(groups, lr=settings.learning_rate, betas=betas, bias_correction=settings.bias_correction)
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=betas, eps=1e-6, fused=True)
 
 
-def _linear_rates(settings: Optimizer, steps: int, num_groups: int) -> Callable[[int], Sequence[float]]:
+def scheduled_rates(
+    settings: Optimizer, steps: int, groups: Sequence[dict[str, Any]]
+) -> Callable[[int], Sequence[float]]:
+    """Warm-up and decay of every group's rate, as the recipe's optimizer says."""
     warmup_steps = round(settings.warmup * steps)
 
     def rates(step: int) -> list[float]:
-        multiplier = warmup_linear(step, steps, warmup_steps, settings.final_share)
-        return [settings.learning_rate * multiplier] * num_groups
+        if settings.decay_power == 1.0:
+            multiplier = warmup_linear(step, steps, warmup_steps, settings.final_share)
+        else:
+            multiplier = warmup_polynomial(step, steps, warmup_steps, settings.final_share, settings.decay_power)
+        return [settings.learning_rate * multiplier * group["factor"] for group in groups]
 
     return rates

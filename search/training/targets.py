@@ -36,7 +36,8 @@ def targets(
     kept = None
     if acceleration.outputs is not None:
         key = {
-            "teacher": weights_digest(teacher),
+            "teacher": weights_digest(teacher.encoder),
+            "head": weights_digest(teacher.masked_language),
             "data": data_digest(batches, batches.get(updates.start, batch_size)),
             "seed": batches.seed,
             "length": batches.length,
@@ -49,13 +50,13 @@ def targets(
         kept = KeptOutputs(acceleration.outputs, acceleration.outputs_bytes, key, updates, wanted)
 
     def target(update: int) -> "tuple[Batch, Taught]":
-        batch = batches.get(update, batch_size)
+        batch, asked = batches.get(update, batch_size), wanted(update)
 
         def compute() -> Taught:
             with autocast(acceleration.precision, batches.device):
-                return teach(teacher, batch, wanted(update))
+                return teach(teacher, batch, asked)
 
-        return batch, compute() if kept is None else kept.at(update, compute)
+        return batch, compute() if kept is None or asked.every_token else kept.at(update, compute)
 
     return ahead(target, updates.stop) if acceleration.lookahead else target
 

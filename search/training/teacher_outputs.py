@@ -2,9 +2,10 @@
 
 Batches are a function of (data, seed, update), and a teacher stands still, so that its outputs are one too: every arm
 of a seed would compute the same numbers. They are kept in files of a few updates each. A file's name is the hash of
-all that its content depends on; it is written whole, read with its digest checked, and can be deleted at any time: what
-is missing is computed. Vocabulary logits are of the masked positions alone, feature maps and attention scores of the
-blocks that a loss compares.
+all that its content depends on; it is written whole, read with its digest checked, and can be deleted at any time:
+what is missing is computed. Raw outputs are kept, of the blocks that a loss compares: embeddings, feature maps,
+attention scores before any mean over heads, and vocabulary logits of the masked positions. Not kept, hence computed in
+every trial: logits at every real token (the triple loss), which are large, and what a teacher says of a task's rows.
 """
 
 import hashlib
@@ -34,6 +35,10 @@ class Wanted(NamedTuple):
     attention_scores: tuple[int, ...] = ()
     masked_language: bool = False
     """Vocabulary logits at the masked positions."""
+    embedded: bool = False
+    """The embedding's output."""
+    every_token: bool = False
+    """The logits are of all real tokens instead; such outputs are never kept."""
 
 
 class Taught(NamedTuple):
@@ -42,6 +47,7 @@ class Taught(NamedTuple):
     feature_maps: dict[int, Tensor]
     attention_scores: dict[int, Tensor]
     masked_language: Tensor | None
+    embedded: Tensor | None
 
 
 @torch.no_grad()
@@ -53,17 +59,19 @@ def teach(teacher: PreTrainingNetwork, batch: Any, wanted: Wanted) -> Taught:
         batch: a `search.training.stages.Batch`.
     """
     blocks = {*wanted.feature_maps, *wanted.attention_scores}
-    needed = teacher.encoder.config.num_layers if wanted.masked_language else max(blocks) + 1
+    needed = teacher.encoder.config.num_layers if wanted.masked_language else max(blocks, default=-1) + 1
     scores = bool(wanted.attention_scores)
-    output = teacher.encoder(batch.token_ids, batch.mask, batch.token_types, scores=scores, num_blocks=needed)
+    output = teacher.encoder(*batch.inputs, scores=scores, num_blocks=needed)
     logits = None
     if wanted.masked_language:
         table = teacher.encoder.embedding.tokens.weight
-        logits = teacher.masked_language(output.feature_maps[-1], batch.masked_positions, table)
+        positions = batch.real_positions if wanted.every_token else batch.masked_positions
+        logits = teacher.masked_language(output.feature_maps[-1], positions, table)
     return Taught(
         {block: output.feature_maps[block] for block in wanted.feature_maps},
         {block: output.attention_scores[block] for block in wanted.attention_scores},
         logits,
+        output.embedded if wanted.embedded else None,
     )
 
 
@@ -83,7 +91,8 @@ class KeptOutputs:
         folder: where the files are; made when the first is written.
         limit_bytes: what all files in it may take together; at the limit no more are written.
         key: what the outputs depend on beside the update and what is wanted: the teacher's weights, data, seed, batch
-            size, device and the library that computes.
+            size, device and the library that computes; `head`, its masked-language head, counts where logits are wanted
+            (a teacher that came without one has random weights there).
         updates: the stage's updates, one after another.
         wanted: what the losses compare at an update.
     """
@@ -122,8 +131,11 @@ class KeptOutputs:
         return range(begin, min(begin + UPDATES_PER_FILE, self.updates.stop))
 
     def _state(self, part: range) -> dict[str, Any]:
-        wanted = [[list(w.feature_maps), list(w.attention_scores), w.masked_language] for w in map(self.wanted, part)]
-        return {**self.key, "updates": [part.start, part.stop], "wanted": wanted}
+        wanted = [self.wanted(update)._asdict() for update in part]
+        unread = {"head"} if not any(one["masked_language"] for one in wanted) else set()
+        key = {name: value for name, value in self.key.items() if name not in unread}
+        plain = [{name: list(v) if isinstance(v, tuple) else v for name, v in one.items()} for one in wanted]
+        return {**key, "updates": [part.start, part.stop], "wanted": plain}
 
     def _path(self, part: range) -> Path:
         text = json.dumps(self._state(part), sort_keys=True)
@@ -183,6 +195,8 @@ def _to_tensors(taught: Taught, update: int) -> dict[str, Tensor]:
     tensors |= {f"{update}/scores/{block}": tensor for block, tensor in taught.attention_scores.items()}
     if taught.masked_language is not None:
         tensors[f"{update}/masked_language"] = taught.masked_language
+    if taught.embedded is not None:
+        tensors[f"{update}/embedded"] = taught.embedded
     return tensors
 
 
@@ -191,4 +205,5 @@ def _from_tensors(tensors: Mapping[str, Tensor], update: int, wanted: Wanted) ->
         {block: tensors[f"{update}/feature_map/{block}"] for block in wanted.feature_maps},
         {block: tensors[f"{update}/scores/{block}"] for block in wanted.attention_scores},
         tensors[f"{update}/masked_language"] if wanted.masked_language else None,
+        tensors[f"{update}/embedded"] if wanted.embedded else None,
     )

@@ -1,20 +1,21 @@
 """One whole training: knowledge transfer, pre-training or distillation, then fine-tuning and scoring of every task."""
 
-import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from model_zoo.networks import PreTrainingNetwork, TaskNetwork, copy_from_teacher
+from model_zoo.networks import MultiTaskNetwork, PreTrainingNetwork, TaskNetwork
 from search.data.prepare import OpenData
 from search.data.spec import TaskSpec
+from search.recipe import KnowledgeTransfer
 from search.record import CurvePoint, Interval, Measurement
 from search.seeds import stream_seed
 from search.training.acceleration import OFF, Acceleration
 from search.training.evaluate import evaluate
+from search.training.fine_tuning import fine_tuning_stage
 from search.training.loop import (
     DivergedError,
     Keeper,
@@ -26,8 +27,20 @@ from search.training.loop import (
     save,
     seconds_spent,
 )
-from search.training.precision import compile_blocks, in_precision
-from search.training.stages import Batches, Stage, fine_tuning_stage, pretraining_stage, transfer_stage
+from search.training.planned import PlannedStage, planned_stages
+from search.training.precision import in_precision
+from search.training.pretraining import auxiliary_stage, pretraining_stage
+from search.training.stages import Batches, Stage
+from search.training.students import (
+    make_projection,
+    multi_task_network,
+    separate,
+    start_from_teacher,
+    task_network,
+)
+from search.training.task_stages import intermediate_stage, multi_task_stage
+from search.training.teacher_network import missing_tensors, teacher_network, teacher_task_network
+from search.training.transfer import transfer_stage
 from search.trial import TrialSpec
 from search.values import from_json, to_json
 
@@ -91,11 +104,11 @@ class _Training:
         self.spec, self.data, self.keeper, self.device = spec, data, keeper, device
         torch.manual_seed(stream_seed(spec.seed, "initialisation"))
         self.network = PreTrainingNetwork(spec.student, pooler=spec.recipe.pooler).to(device)
-        self.teacher = None if spec.teacher is None else _teacher(spec.teacher, teacher_weights, device)
-        if self.teacher is not None and spec.recipe.knowledge_transfer is not None:
-            copy_from_teacher(self.network, self.teacher)
-        if acceleration.compile_blocks:
-            compile_blocks(*(network.encoder for network in (self.network, self.teacher) if network is not None))
+        self.teacher_weights = teacher_weights
+        self.teacher = None if spec.teacher is None else teacher_network(spec.teacher, teacher_weights, device)
+        if self.teacher is not None:
+            without = missing_tensors(self.teacher, teacher_weights or {})
+            start_from_teacher(self.network, self.teacher, spec.recipe, without)
         self.tasks: dict[str, TaskNetwork] = {}
         saved = load(keeper)
         self.position = saved[0] if saved else Position()
@@ -103,26 +116,26 @@ class _Training:
 
     def run(self) -> None:
         """All stages that are not done yet."""
-        names = self._stage_names()
+        steps = planned_stages(self.spec)
         if self.checkpoint is not None:
-            self._restore_finished(names)
-        for index in range(self.position.stage, len(names)):
-            stage = self._stage(names[index])
+            self._restore_finished(steps)
+        for index in range(self.position.stage, len(steps)):
+            stage = self._stage(steps[index])
             stage = stage._replace(loss=in_precision(stage.loss, self.acceleration.precision, self.device))
             if self.checkpoint is not None and self.position.step > 0:
                 restore_stage(stage, self.checkpoint)
             else:
-                torch.manual_seed(stream_seed(self.spec.seed, "dropout", names[index]))
+                torch.manual_seed(stream_seed(self.spec.seed, "dropout", steps[index].stream))
             self.checkpoint = None
             run_stage(stage, self.position, self.keeper, self._others(stage.network))
-            self._finish(names[index], stage)
+            self._finish(steps[index], stage)
             save(self.keeper, self.position, self._others(), None)
 
     def outcome(self) -> Outcome:
         """The finished training."""
-        named: dict[str, nn.Module] = {"pretrained": self.network}
-        named |= {f"tasks/{name}": network for name, network in self.tasks.items()}
-        weights = {f"{name}/{key}": tensor for name, net in named.items() for key, tensor in net.state_dict().items()}
+        weights = {
+            f"{name}/{key}": tensor for name, net in self._others().items() for key, tensor in net.state_dict().items()
+        }
         measured = [from_json(Measurement, item) for item in self.position.measurements]
         return Outcome(
             status="complete",
@@ -132,64 +145,83 @@ class _Training:
             weights={name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()},
         )
 
-    def _stage_names(self) -> list[str]:
-        transfer = ["transfer"] if self.spec.recipe.knowledge_transfer else []
-        return [*transfer, "pre-training", *(task.name for task in self.spec.data.tasks)]
-
-    def _stage(self, name: str) -> Stage:
-        recipe = self.spec.recipe
+    def _stage(self, planned: PlannedStage) -> Stage:
         batches = Batches(self.data.pretraining, self.spec.seed, self.spec.data.length, self.device, self.acceleration)
-        if name == "transfer":
-            assert recipe.knowledge_transfer is not None and self.teacher is not None
-            return transfer_stage(self.network, self.teacher, batches, recipe.knowledge_transfer)
-        if name == "pre-training":
-            first_update = recipe.student_updates - recipe.pre_training.steps
-            return pretraining_stage(self.network, self.teacher, batches, recipe.pre_training, first_update)
-        task = self._task(name)
-        self.tasks[name] = self._task_network(task)
-        split = self.data.tasks[name]["train"]
-        return fine_tuning_stage(self.tasks[name], task, split, recipe.fine_tuning, self.spec.seed)
+        transfer, pre_training = self.spec.recipe.knowledge_transfer, self.spec.recipe.pre_training
+        if planned.kind == "transfer":
+            assert transfer is not None and self.teacher is not None
+            return transfer_stage(self.network, self.teacher, batches, transfer, self._projection(transfer))
+        if planned.kind == "auxiliary":
+            assert transfer is not None and self.teacher is not None
+            projection = self._projection(transfer)
+            return auxiliary_stage(self.network, self.teacher, batches, transfer, pre_training, projection)
+        if planned.kind == "pre-training":
+            first_update = self.spec.recipe.student_updates - pre_training.steps
+            return pretraining_stage(self.network, self.teacher, batches, pre_training, first_update)
+        return self._task_stage(planned)
 
-    def _task(self, name: str) -> TaskSpec:
-        return next(task for task in self.spec.data.tasks if task.name == name)
+    def _task_stage(self, planned: PlannedStage) -> Stage:
+        recipe, seed = self.spec.recipe.fine_tuning, self.spec.seed
+        for task in planned.tasks:
+            if task.name not in self.tasks:
+                self.tasks[task.name] = task_network(self.network, task, self.spec.recipe, seed).to(self.device)
+        networks = [self.tasks[task.name] for task in planned.tasks]
+        teachers = [] if recipe.distillation is None else [self._task_teacher(task) for task in planned.tasks]
+        splits = {task.name: self.data.tasks[task.name]["train"] for task in planned.tasks}
+        if planned.kind == "multi-task":
+            shared = multi_task_network(networks)
+            return multi_task_stage(shared, planned.tasks, splits, recipe, seed, teachers)
+        (network,), (task,) = networks, planned.tasks
+        if planned.kind == "intermediate":
+            assert recipe.distillation is not None and recipe.distillation.intermediate is not None
+            transfer = recipe.distillation.intermediate
+            projection = self._projection(transfer)
+            return intermediate_stage(network, teachers[0], task, splits[task.name], transfer, seed, projection)
+        return fine_tuning_stage(network, task, splits[task.name], recipe, seed, teachers[0] if teachers else None)
 
-    def _task_network(self, task: TaskSpec) -> TaskNetwork:
-        torch.manual_seed(stream_seed(self.spec.seed, "head", task.name))
-        outputs = {"classification": task.num_labels, "regression": 1, "span": 0}[task.kind]
-        encoder = copy.deepcopy(self.network.encoder)
-        return TaskNetwork(encoder, outputs, pooler=self.spec.recipe.pooler).to(self.device)
+    def _projection(self, transfer: KnowledgeTransfer) -> nn.Linear | None:
+        assert self.teacher is not None
+        return make_projection(transfer, self.network.encoder, self.teacher.encoder, self.spec.seed, self.device)
 
-    def _finish(self, name: str, stage: Stage) -> None:
-        if name in self.tasks:
-            splits = self.data.tasks[name]
-            found = evaluate(self.tasks[name], self._task(name), splits, self.spec.seed)
+    def _task_teacher(self, task: TaskSpec) -> TaskNetwork:
+        assert self.spec.teacher is not None and self.teacher_weights is not None
+        return teacher_task_network(self.spec.teacher, self.teacher_weights, task, self.device)
+
+    def _finish(self, planned: PlannedStage, stage: Stage) -> None:
+        if isinstance(stage.network, MultiTaskNetwork):
+            separate(stage.network, [self.tasks[task.name] for task in planned.tasks])
+        for task in planned.tasks if planned.kind in ("fine-tuning", "multi-task") else ():
+            found = evaluate(self.tasks[task.name], task, self.data.tasks[task.name], self.spec.seed)
             self.position.measurements += [to_json(measurement) for measurement in found]
         self.position.stage += 1
         self.position.step = 0
 
     def _others(self, current: nn.Module | None = None) -> dict[str, nn.Module]:
+        """The networks that are no part of the current one."""
         named: dict[str, nn.Module] = {"pretrained": self.network}
         named |= {f"tasks/{name}": network for name, network in self.tasks.items()}
-        return {name: network for name, network in named.items() if network is not current}
+        inside = set() if current is None else {id(part) for part in current.modules()}
+        return {
+            name: network
+            for name, network in named.items()
+            if not any(id(part) in inside for part in network.modules())
+        }
 
-    def _restore_finished(self, names: list[str]) -> None:
-        """Networks of the stages before the saved one."""
+    def _restore_finished(self, steps: Sequence[PlannedStage]) -> None:
+        """Networks of the stages before the saved one; what the saved stage was training comes with the stage."""
         assert self.checkpoint is not None
-        if any(key.startswith("pretrained/") for key in self.checkpoint.tensors):
-            restore(self.network, "pretrained", self.checkpoint)
-        for name in names[: self.position.stage]:
-            if name not in ("transfer", "pre-training"):
-                self.tasks[name] = self._task_network(self._task(name))
-                restore(self.tasks[name], f"tasks/{name}", self.checkpoint)
+        self._restore(self.network, "pretrained")
+        for planned in steps[: self.position.stage]:
+            for task in planned.tasks:
+                if task.name not in self.tasks:
+                    network = task_network(self.network, task, self.spec.recipe, self.spec.seed).to(self.device)
+                    self.tasks[task.name] = network
+                    self._restore(network, f"tasks/{task.name}")
 
-
-def _teacher(spec: TrialSpec, weights: Mapping[str, Tensor] | None, device: torch.device) -> PreTrainingNetwork:
-    if weights is None:
-        raise ValueError("a trial with a teacher needs the teacher's weights, got none; train the teacher first")
-    network = PreTrainingNetwork(spec.student, pooler=spec.recipe.pooler).to(device)
-    prefix = "pretrained/"
-    network.load_state_dict({n.removeprefix(prefix): t for n, t in weights.items() if n.startswith(prefix)})
-    return network.eval().requires_grad_(False)
+    def _restore(self, network: nn.Module, name: str) -> None:
+        assert self.checkpoint is not None
+        if any(key.startswith(f"{name}/") for key in self.checkpoint.tensors):
+            restore(network, name, self.checkpoint)
 
 
 def _means(measured: list[Measurement]) -> list[Measurement]:

@@ -10,6 +10,7 @@ import torch
 from benchmarks import transfer_work
 from benchmarks.transfer_step import main, table, verdicts
 from benchmarks.transfer_work import KINDS, Work, _stepper, benchmark_trial, flops
+from model_zoo.cost import cost
 from search.trial import TrialSpec
 
 
@@ -24,13 +25,8 @@ def quiet_transformers() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="module")
-def trial(folder: Path) -> TrialSpec:
-    return benchmark_trial("smoke", folder)
+def trial(smoke_data: Path) -> TrialSpec:
+    return benchmark_trial("smoke", smoke_data)
 
 
 def work(way: str, kind: str, folder: Path) -> Work:
@@ -40,14 +36,14 @@ def work(way: str, kind: str, folder: Path) -> Work:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_ways_have_the_same_losses(
-    trial: TrialSpec, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    trial: TrialSpec, smoke_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(transfer_work, "SHARED_STEPS", 3)
     losses = {}
     for way in ("usual", "engine", "shared"):
-        step = _stepper(work(way, kind, folder), trial, 0, tmp_path)
-        losses[way] = [step(number) for number in range(2)]
-    assert losses["engine"][0] == pytest.approx(losses["usual"][0], rel=1e-3)
+        step = _stepper(work(way, kind, smoke_data), trial, 0, tmp_path)
+        losses[way] = [step(number) for number in range(3)]
+    assert losses["engine"] == pytest.approx(losses["usual"], rel=1e-3)
     assert losses["shared"] == losses["engine"]
 
 
@@ -55,6 +51,13 @@ def test_a_progressive_step_is_cheaper_than_all_blocks(trial: TrialSpec) -> None
     progressive, whole = (flops(trial, kind, 8) for kind in ("progressive", "all blocks"))
     assert 0.5 * whole < progressive < whole
     assert flops(trial, "distillation", 16) == 2 * whole
+
+
+def test_a_teacher_that_does_not_run_is_no_work(trial: TrialSpec) -> None:
+    assert trial.teacher is not None
+    both, student = (flops(trial, "all blocks", 8, teacher=teacher) for teacher in (True, False))
+    assert student == pytest.approx(3 * 8 * cost(trial.student, trial.data.length).flops)
+    assert both - student == pytest.approx(8 * cost(trial.teacher.student, trial.data.length).flops)
 
 
 def test_a_missing_gpu_is_said_and_no_number_stands_in() -> None:

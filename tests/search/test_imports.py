@@ -23,6 +23,7 @@ STUDIES = (
     "studies.scales",
     "studies.student_search",
     "studies.knowledge_transfer",
+    "studies.transfer_methods",
     "studies.request",
     "studies.overview",
     "studies.data_specs",

@@ -27,8 +27,8 @@ RATE = Optimizer(learning_rate=0.1)
         ),
         (lambda: KnowledgeTransfer(steps=1, batch_size=0, optimizer=RATE), "batch_size must be at least 1, got 0"),
         (
-            lambda: PreTraining(steps=0, batch_size=1, optimizer=RATE),
-            "steps of the pre-training must be at least 1, got 0",
+            lambda: PreTraining(steps=-1, batch_size=1, optimizer=RATE),
+            "steps of the pre-training must be at least 0, got -1",
         ),
         (lambda: PreTraining(steps=1, batch_size=-2, optimizer=RATE), "batch_size must be at least 1, got -2"),
         (

@@ -54,11 +54,12 @@ def test_whatever_changes_the_answer_changes_the_fingerprint(make_spec: Any, cha
         ),
         (
             lambda s: replace(s, teacher=None),
-            "a recipe with knowledge transfer or a teacher's share needs a teacher, got none",
+            "a recipe with knowledge transfer and a teacher's share needs a teacher, got none; name one or take them "
+            "out",
         ),
         (
             lambda s: replace(s, teacher=None, recipe=replace(s.recipe, knowledge_transfer=None)),
-            "a recipe with knowledge transfer or a teacher's share needs a teacher, got none",
+            "a recipe with a teacher's share needs a teacher, got none; name one or take them out",
         ),
         (
             lambda s: replace(s, teacher=replace(s.teacher, teacher=s.teacher)),
@@ -71,18 +72,18 @@ def test_whatever_changes_the_answer_changes_the_fingerprint(make_spec: Any, cha
         ),
         (
             lambda s: replace(s, student=replace(s.student, num_layers=3), recipe=with_transfer(s.recipe, steps=6)),
-            "knowledge transfer compares block with block and copies the embeddings: num_layers must be equal, got 3 "
-            "(student) and 2 (teacher)",
+            "knowledge transfer compares block l with block l: num_layers must be equal, got 3 (student) and 2 "
+            "(teacher); set layer_map, such as uniform_map gives",
         ),
         (
             lambda s: replace(s, student=replace(s.student, hidden_size=20)),
-            "knowledge transfer compares block with block and copies the embeddings: hidden_size must be equal, got 20 "
-            "(student) and 16 (teacher)",
+            "feature maps are compared channel by channel: hidden_size must be equal, got 20 (student) and 16 "
+            "(teacher); set projection=True and copied='nothing'",
         ),
         (
             lambda s: replace(s, student=replace(s.student, trigram=False)),
-            "knowledge transfer compares block with block and copies the embeddings: trigram must be equal, got False "
-            "(student) and True (teacher)",
+            "embeddings are copied from the teacher: trigram must be equal, got False (student) and True (teacher); "
+            "set copied='nothing'",
         ),
         (
             lambda s: replace(

@@ -47,7 +47,7 @@ def student_trial(data: DataSpec) -> TrialSpec:
         feed_forward_size=32,
         embedding_size=8,
         vocab_size=data.vocab_size,
-        max_positions=16,
+        max_positions=max(16, data.length),
         initializer_range=0.1,
     )
     tune = FineTuning(steps=6, batch_size=8, optimizer=RATE)

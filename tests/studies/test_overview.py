@@ -22,7 +22,8 @@ def test_every_study_can_be_shown_at_every_scale(name: str, scale: str, tmp_path
     predicted = found["predicted"]
     assert all(value > 0 for value in predicted.values())
     text = "\n".join(overview_lines(found))
-    assert text.startswith(f"{name} at scale {scale}: ") and "predicted: " in text
+    assert text.startswith(f"{name} at scale {scale}: ") and ("predicted: " in text or scale == "paper")
+    assert ("GPU-hours" in text) == (scale == "paper")
     assert text.isascii() and "None" not in text
     assert not list(tmp_path.iterdir())
 

@@ -121,7 +121,10 @@ def test_the_catalogue_knows_every_study_by_its_name() -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("student-serch", "did you mean student-search?"), ("xyz", "there are student-search, knowledge-transfer")],
+    [
+        ("student-serch", "did you mean student-search?"),
+        ("xyz", "there are student-search, knowledge-transfer, transfer-methods"),
+    ],
 )
 def test_an_unknown_study_is_refused_with_a_hint(name: str, hint: str) -> None:
     message = f"study must be one that `thinbert list` shows, got {name!r}; {hint}"

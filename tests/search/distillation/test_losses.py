@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from search.distillation.losses import (
+    attention_transfer_cross_entropy,
     attention_transfer_loss,
     feature_map_loss,
     feature_map_loss_normalised,
@@ -214,3 +215,54 @@ def test_the_teacher_is_a_constant() -> None:
     )
     total.backward()
     assert all(teacher.grad is None for teacher in teachers)
+
+
+# The released form of attention transfer
+
+
+@pytest.mark.parametrize("average_heads", [False, True])
+def test_the_cross_entropy_of_attention_is_a_slow_reference(average_heads: bool) -> None:
+    student, teacher = random(2, 3, 4, 4), random(2, 3, 4, 4, seed=1)
+    rows = []
+    for b in range(2):
+        n = int(MASK[b].sum())
+        p, q = teacher[b, :, :n, :n].softmax(-1), student[b, :, :n, :n].softmax(-1)
+        if average_heads:
+            p, q = p.mean(0, keepdim=True), q.mean(0, keepdim=True)
+        rows += [-sum(p[a, i] * q[a, i].log()) for a in range(len(p)) for i in range(n)]
+    found = attention_transfer_cross_entropy(student, teacher, MASK, average_heads=average_heads)
+    torch.testing.assert_close(found, torch.stack(rows).mean(), rtol=1e-12, atol=0)
+
+
+def test_the_cross_entropy_of_attention_is_torchs_where_nothing_is_padded() -> None:
+    student, teacher = random(2, 3, 4, 4), random(2, 3, 4, 4, seed=1)
+    expected = F.cross_entropy(student.flatten(0, 2), teacher.softmax(-1).flatten(0, 2))
+    mask = torch.ones(2, 4, dtype=torch.bool)
+    found = attention_transfer_cross_entropy(student, teacher, mask, average_heads=False)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
+def test_the_cross_entropy_of_a_small_case_is_the_number_computed_by_hand() -> None:
+    # teacher rows (3/4, 1/4) and (1/2, 1/2); student rows (1/2, 1/2) twice: log 2 in both
+    teacher = torch.tensor([[[[math.log(3.0), 0.0], [0.0, 0.0]]]])
+    mask = torch.tensor([[True, True]])
+    found = attention_transfer_cross_entropy(torch.zeros(1, 1, 2, 2), teacher, mask, average_heads=False)
+    assert found.item() == pytest.approx(math.log(2.0))
+
+
+@pytest.mark.parametrize("average_heads", [False, True])
+def test_both_forms_of_attention_transfer_have_the_same_gradient(average_heads: bool) -> None:
+    student, teacher = random(2, 3, 4, 4).requires_grad_(), random(2, 3, 4, 4, seed=1).requires_grad_()
+    gradients = [
+        torch.autograd.grad(loss(student, teacher, MASK, average_heads=average_heads), student)[0]
+        for loss in (attention_transfer_loss, attention_transfer_cross_entropy)
+    ]
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-12, atol=1e-15)
+    assert torch.autograd.gradcheck(
+        lambda s: attention_transfer_cross_entropy(s, teacher, MASK, average_heads=average_heads), (student,)
+    )
+
+
+def test_the_cross_entropy_form_refuses_different_head_counts_too() -> None:
+    with pytest.raises(ValueError, match=r"equal head counts, got 1 \(student\) and 3 \(teacher\)"):
+        attention_transfer_cross_entropy(random(2, 1, 4, 4), random(2, 3, 4, 4), MASK, average_heads=False)

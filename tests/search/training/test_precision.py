@@ -26,7 +26,7 @@ def inputs(spec: TrialSpec) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def test_everything_is_off_by_default() -> None:
-    assert (OFF.lookahead, OFF.outputs, OFF.precision, OFF.compile_blocks) == (False, None, "float32", False)
+    assert (OFF.lookahead, OFF.outputs, OFF.precision) == (False, None, "float32")
     assert in_precision(sum, "float32", CPU) is sum  # type: ignore[arg-type, comparison-overlap]
 
 

@@ -13,17 +13,12 @@ from torch import Tensor
 from model_zoo.networks import PreTrainingNetwork, copy_from_teacher
 from search.data.tasks import TaskSplit
 from search.recipe import KnowledgeTransfer, Optimizer, PreTraining
+from search.training.fine_tuning import _rows, fine_tuning_stage, label_scale
 from search.training.loop import DivergedError, Keeper, Position, run_stage
-from search.training.stages import (
-    Batches,
-    Stage,
-    _rows,
-    fine_tuning_stage,
-    label_scale,
-    pretraining_stage,
-    task_loss,
-    transfer_stage,
-)
+from search.training.pretraining import pretraining_stage
+from search.training.stages import Batches, Stage
+from search.training.task_losses import task_loss
+from search.training.transfer import transfer_stage
 
 PEAK = 0.01
 STEPS = 8

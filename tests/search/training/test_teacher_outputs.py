@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from model_zoo.networks import PreTrainingNetwork
+from search.recipe import TripleLoss
 from search.training import targets as targets_module
 from search.training import teacher_outputs
 from search.training.acceleration import Acceleration
@@ -91,6 +92,78 @@ def test_a_training_with_kept_outputs_is_the_same_bit_for_bit_and_asks_the_teach
     assert len(calls) == 2 * (4 + 5)
     assert_same(first, plain)
     assert_same(second, plain)
+
+
+STRATEGIES: dict[str, dict[str, Any]] = {
+    "joint": {"strategy": "joint"},
+    "crossed": {"layer_map": (1, 0), "attention_factor": 0.0},
+    "attention": {"strategy": "joint", "average_heads": True, "feature_map_factor": 0.0, "feature_map_form": "paper"},
+    "embeddings": {"strategy": "joint", "copied": "nothing", "embedding_factor": 1.0, "attention_form": "scores"},
+    "embeddings alone": {
+        "strategy": "joint",
+        "copied": "nothing",
+        "embedding_factor": 1.0,
+        "feature_map_factor": 0.0,
+        "feature_map_form": "paper",
+        "attention_factor": 0.0,
+    },
+    "hard": {"freeze": "hard"},
+    "auxiliary": {"strategy": "auxiliary"},
+}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_is_the_same_bit_for_bit_with_kept_outputs(
+    spec: TrialSpec, data: Any, teacher_weights: Any, tmp_path: Path, calls: list[Wanted], strategy: str
+) -> None:
+    transfer = spec.recipe.knowledge_transfer
+    assert transfer is not None
+    recipe = replace(spec.recipe, knowledge_transfer=replace(transfer, **STRATEGIES[strategy]))
+    chosen, data = without_tasks(replace(spec, recipe=recipe), data)
+    plain = outcome(chosen, data, teacher_weights, tmp_path / "a")
+    assert len(calls) == 4 + 5
+    for lookahead, asked in ((True, 2), (False, 2)):
+        fields = {"lookahead": lookahead, "outputs": tmp_path / "outputs"}
+        assert_same(outcome(chosen, data, teacher_weights, tmp_path / str(lookahead), **fields), plain)
+        assert len(calls) == asked * (4 + 5)
+
+
+@pytest.mark.parametrize("lookahead", [False, True])
+def test_the_triple_loss_is_the_same_bit_for_bit_and_nothing_of_it_is_kept(
+    spec: TrialSpec, data: Any, teacher_weights: Any, tmp_path: Path, calls: list[Wanted], lookahead: bool
+) -> None:
+    pre_training = replace(spec.recipe.pre_training, teacher_share=0.0, triple=TripleLoss())
+    recipe = replace(spec.recipe, knowledge_transfer=None, pre_training=pre_training)
+    chosen, data = without_tasks(replace(spec, recipe=recipe), data)
+    plain = outcome(chosen, data, teacher_weights, tmp_path / "a")
+    fields = {"lookahead": lookahead, "outputs": tmp_path / "outputs"}
+    for path in ("b", "c"):
+        assert_same(outcome(chosen, data, teacher_weights, tmp_path / path, **fields), plain)
+    assert len(calls) == 3 * 5
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_random_heads_of_a_teacher_that_came_without_change_no_key_unless_they_are_read(
+    teacher: Any, data: Any, tmp_path: Path, calls: list[Wanted]
+) -> None:
+    on, maps = Acceleration(outputs=tmp_path), Wanted(feature_maps=(0, 1))
+    logits = Wanted(feature_maps=(0, 1), masked_language=True)
+    for wanted in (maps, logits):
+        all_targets(teacher, data, on, wanted=lambda update, wanted=wanted: wanted)
+    with torch.no_grad():
+        next(teacher.masked_language.parameters()).add_(1.0)
+    before = len(calls)
+    all_targets(teacher, data, on, wanted=lambda update: maps)
+    assert len(calls) == before
+    all_targets(teacher, data, on, wanted=lambda update: logits)
+    assert len(calls) == before + 7
+
+
+def without_tasks(spec: TrialSpec, data: Any) -> tuple[TrialSpec, Any]:
+    """A trial on the corpus alone: faster, and tasks ask no teacher here."""
+    assert isinstance(spec.teacher, TrialSpec)
+    bare = replace(spec.data, tasks=())
+    return replace(spec, data=bare, teacher=replace(spec.teacher, data=bare)), replace(data, tasks={})
 
 
 def test_another_student_of_the_seed_uses_them_too(
