@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from search.arrange import arrange, drop_outputs_of, dropping
 from search.bring_teacher import check_kept
 from search.execute import Options, Watcher, execute
 from search.fingerprint import fingerprint
@@ -124,6 +125,7 @@ class _Driver:
                 self._confirm(self.study, front(optuna_study))
             if isinstance(self.study, Search) and self.study.profile is not None:
                 self._measure_front(self.study, front(optuna_study))
+        drop_outputs_of([*teachers, *given], self.home)
 
     def _open_study(self) -> Any:
         return open_study(self.home.run / "optuna.db", self.study.name, self._told(self.generations))
@@ -297,4 +299,7 @@ class _Driver:
 
     def _execute(self, jobs: Sequence[Job]) -> Iterable[TrialRecord]:
         options = self.options
-        return execute(jobs, workers=options.workers, watcher=self.watcher, hang_seconds=options.hang_seconds)
+        searching = isinstance(self.study, Search) and any(job.role == "search" for job in jobs)
+        jobs = arrange(jobs, workers=options.workers, search=searching)
+        records = execute(jobs, workers=options.workers, watcher=self.watcher, hang_seconds=options.hang_seconds)
+        return records if searching else dropping(jobs, records)

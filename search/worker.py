@@ -24,6 +24,7 @@ from search.fingerprint import fingerprint
 from search.latency.measure import peak_memory_bytes
 from search.provenance import provenance
 from search.record import Measurement, Proposal, Role, TrialRecord, read_record, set_aside, write_record
+from search.training.acceleration import OFF, Acceleration
 from search.training.checkpoint import load_checkpoint, load_weights, save_weights
 from search.training.loop import Keeper
 from search.training.train import train
@@ -51,6 +52,7 @@ class Job:
     measurements: tuple[Measurement, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     checkpoint_seconds: float = 20.0
+    acceleration: Acceleration = OFF
 
     @property
     def fingerprint(self) -> str:
@@ -117,6 +119,7 @@ def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> Tr
         keeper=keeper,
         teacher_weights=_teacher_weights(job),
         device=job.device,
+        acceleration=job.acceleration,
     )
     if outcome.weights:
         save_weights(job.weights_path, outcome.weights)

@@ -1,5 +1,6 @@
 """What the blocks of a student are asked to copy from a teacher's: the objectives that a recipe's factors switch on."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from search.distillation.losses import (
 from search.distillation.tinybert import attention_score_loss
 from search.matching import resolved_map
 from search.recipe import KnowledgeTransfer
+from search.training.teacher_outputs import Taught, Wanted
 
 
 class Teaching(NamedTuple):
@@ -29,7 +31,17 @@ class Teaching(NamedTuple):
         result: EncoderOutput = encoder(*inputs, scores=self.recipe.compares_attention, num_blocks=num_blocks)
         return result
 
-    def block_loss(self, student: EncoderOutput, teacher: EncoderOutput, mask: Tensor, block: int) -> Tensor:
+    def wanted(self, blocks: Collection[int], *, masked_language: bool = False) -> Wanted:
+        """What the losses of some student blocks read of the teacher; the first block's include the embeddings'."""
+        matched = tuple(sorted({self.layer_map[block] for block in blocks}))
+        return Wanted(
+            feature_maps=matched if self.recipe.compares_maps else (),
+            attention_scores=matched if self.recipe.compares_attention else (),
+            masked_language=masked_language,
+            embedded=bool(self.recipe.embedding_factor) and 0 in blocks,
+        )
+
+    def block_loss(self, student: EncoderOutput, teacher: EncoderOutput | Taught, mask: Tensor, block: int) -> Tensor:
         """One student block's loss against the teacher block it is matched with."""
         other = self.layer_map[block]
         terms: list[Tensor] = []
@@ -42,11 +54,12 @@ class Teaching(NamedTuple):
             return student.embedded.new_zeros(())
         return terms[0] if len(terms) == 1 else terms[0] + terms[1]
 
-    def embedding_loss(self, student: EncoderOutput, teacher: EncoderOutput, mask: Tensor) -> Tensor:
+    def embedding_loss(self, student: EncoderOutput, teacher: EncoderOutput | Taught, mask: Tensor) -> Tensor:
         """The embeddings' term with its factor."""
+        assert teacher.embedded is not None
         return self.recipe.embedding_factor * feature_map_loss(self._project(student.embedded), teacher.embedded, mask)
 
-    def mean_loss(self, student: EncoderOutput, teacher: EncoderOutput, mask: Tensor) -> Tensor:
+    def mean_loss(self, student: EncoderOutput, teacher: EncoderOutput | Taught, mask: Tensor) -> Tensor:
         """All blocks' losses and the embeddings', over the number of blocks (the released code's / 24)."""
         total = self.block_loss(student, teacher, mask, 0)
         for block in range(1, len(self.layer_map)):

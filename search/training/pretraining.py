@@ -9,7 +9,7 @@ from torch.nn import functional
 from model_zoo.networks import PreTrainingLogits, PreTrainingNetwork
 from search.distillation.distilbert import triple_loss, triple_terms
 from search.distillation.losses import masked_language_distillation_loss
-from search.recipe import KnowledgeTransfer, PreTraining, TripleLoss
+from search.recipe import KnowledgeTransfer, PreTraining
 from search.training.block_losses import teaching
 from search.training.stages import (
     Batch,
@@ -21,6 +21,8 @@ from search.training.stages import (
     parameter_groups,
     scheduled_rates,
 )
+from search.training.targets import targets
+from search.training.teacher_outputs import Taught, Wanted
 
 
 def pretraining_stage(
@@ -36,24 +38,14 @@ def pretraining_stage(
     """
     groups = groups_by_depth(network, network.encoder, recipe.optimizer)
     shared = teacher is not None and recipe.teacher_share > 0
-
-    def plain(step: int) -> Tensor:
-        batch = batches.get(first_update + step, recipe.batch_size)
-        inputs = (batch.token_ids, batch.mask, batch.token_types, batch.masked_positions)
-        logits = network(*inputs)
-        if not shared:
-            sentence = functional.cross_entropy(logits.next_sentence, batch.is_random_next)
-            total: Tensor = functional.cross_entropy(logits.masked_language, batch.masked_labels) + sentence
-            return total
-        assert teacher is not None
-        with torch.no_grad():
-            target = teacher(*inputs)
-        return _distillation(logits, target, batch, recipe.teacher_share)
-
-    loss: Callable[[int], Tensor] = plain
+    updates = range(first_update, first_update + recipe.steps)
     if recipe.triple is not None:
         assert teacher is not None
-        loss = _triple(network, teacher, batches, recipe, recipe.triple, first_update)
+        loss = _triple(network, teacher, batches, recipe, updates)
+    elif teacher is not None and recipe.teacher_share > 0:
+        loss = _distilled(network, teacher, batches, recipe, updates)
+    else:
+        loss = _on_labels(network, batches, recipe, updates)
     name = "distillation" if shared or recipe.triple else "pre-training"
     optimizer = make_optimizer(groups, recipe.optimizer)
     rates = scheduled_rates(recipe.optimizer, recipe.steps, groups)
@@ -77,17 +69,15 @@ def auxiliary_stage(
     groups = groups_by_depth(network, network.encoder, recipe.optimizer)
     if projection is not None:
         groups += parameter_groups(projection.parameters(), recipe.optimizer, block=None)
-    steps = transfer.steps + recipe.steps
+    steps, blocks = transfer.steps + recipe.steps, range(len(network.encoder.blocks))
+    asked = taught.wanted(blocks, masked_language=True)
+    target_of = targets(teacher, batches, recipe.batch_size, range(steps), lambda step: asked)
 
     def loss(step: int) -> Tensor:
-        batch = batches.get(step, recipe.batch_size)
-        inputs = (batch.token_ids, batch.mask, batch.token_types)
-        output = taught.outputs(network.encoder, inputs, len(network.encoder.blocks))
+        batch, target = target_of(step)
+        output = taught.outputs(network.encoder, batch.inputs, len(blocks))
         logits = network.logits(output.feature_maps[-1], batch.masked_positions)
-        with torch.no_grad():
-            target = taught.outputs(teacher.encoder, inputs, len(teacher.encoder.blocks))
-            target_logits = teacher.logits(target.feature_maps[-1], batch.masked_positions)
-        own = _distillation(logits, target_logits, batch, recipe.teacher_share)
+        own = _distillation(logits, target, batch, recipe.teacher_share)
         return own + taught.mean_loss(output, target, batch.mask)
 
     optimizer = make_optimizer(groups, recipe.optimizer)
@@ -96,8 +86,37 @@ def auxiliary_stage(
     return Stage("auxiliary", steps, whole, optimizer, rates, loss, False, recipe.optimizer.clip_norm)
 
 
-def _distillation(logits: PreTrainingLogits, target: PreTrainingLogits, batch: Batch, teacher_share: float) -> Tensor:
+def _on_labels(
+    network: PreTrainingNetwork, batches: Batches, recipe: PreTraining, updates: range
+) -> Callable[[int], Tensor]:
+    """Masked language and next sentence."""
+
+    def loss(step: int) -> Tensor:
+        batch = batches.get(updates[step], recipe.batch_size)
+        logits = network(*batch.inputs, batch.masked_positions)
+        sentence = functional.cross_entropy(logits.next_sentence, batch.is_random_next)
+        total: Tensor = functional.cross_entropy(logits.masked_language, batch.masked_labels) + sentence
+        return total
+
+    return loss
+
+
+def _distilled(
+    network: PreTrainingNetwork, teacher: PreTrainingNetwork, batches: Batches, recipe: PreTraining, updates: range
+) -> Callable[[int], Tensor]:
+    """Pre-training distillation."""
+    target_of = targets(teacher, batches, recipe.batch_size, updates, lambda update: Wanted(masked_language=True))
+
+    def loss(step: int) -> Tensor:
+        batch, target = target_of(updates[step])
+        return _distillation(network(*batch.inputs, batch.masked_positions), target, batch, recipe.teacher_share)
+
+    return loss
+
+
+def _distillation(logits: PreTrainingLogits, target: Taught, batch: Batch, teacher_share: float) -> Tensor:
     """Labels and teacher mixed at masked positions, and the next sentence."""
+    assert target.masked_language is not None
     sentence = functional.cross_entropy(logits.next_sentence, batch.is_random_next)
     mixed = masked_language_distillation_loss(
         logits.masked_language, target.masked_language, batch.masked_labels, 1.0 - teacher_share
@@ -110,26 +129,26 @@ def _triple(
     teacher: PreTrainingNetwork,
     batches: Batches,
     recipe: PreTraining,
-    factors: TripleLoss,
-    first_update: int,
+    updates: range,
 ) -> Callable[[int], Tensor]:
-    """DistilBERT's loss: logits at every real token."""
+    """DistilBERT's loss: logits at every real token, which are computed ahead where asked for, but never kept."""
+    factors, last = recipe.triple, len(teacher.encoder.blocks) - 1
+    assert factors is not None
+    asked = Wanted(feature_maps=(last,), masked_language=True, every_token=True)
+    target_of = targets(teacher, batches, recipe.batch_size, updates, lambda update: asked)
 
     def loss(step: int) -> Tensor:
-        batch = batches.get(first_update + step, recipe.batch_size)
-        inputs = (batch.token_ids, batch.mask, batch.token_types)
-        positions = batch.mask.flatten().nonzero().squeeze(1)
-        output = network.encoder(*inputs).feature_maps[-1]
-        with torch.no_grad():
-            target = teacher.encoder(*inputs).feature_maps[-1]
-            target_logits = teacher.logits(target, positions).masked_language
+        batch, target = target_of(updates[step])
+        assert target.masked_language is not None
+        positions = batch.real_positions
+        output = network.encoder(*batch.inputs).feature_maps[-1]
         terms = triple_terms(
             network.logits(output, positions).masked_language,
-            target_logits,
+            target.masked_language,
             torch.isin(positions, batch.masked_positions),
             batch.masked_labels,
             output,
-            target,
+            target.feature_maps[last],
             batch.mask,
             temperature=factors.temperature,
         )

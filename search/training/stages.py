@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from model_zoo.encoder import Encoder
 from search.data.pretraining import PretrainingData, pretraining_batch
 from search.recipe import Optimizer
+from search.training.acceleration import OFF, Acceleration
 from search.training.lamb import Lamb
 from search.training.schedules import warmup_linear, warmup_polynomial
 
@@ -36,6 +37,16 @@ class Batch(NamedTuple):
     masked_labels: Tensor
     is_random_next: Tensor
 
+    @property
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What an encoder takes."""
+        return self.token_ids, self.mask, self.token_types
+
+    @property
+    def real_positions(self) -> Tensor:
+        """Places of all real tokens among the flattened (batch * seq) ones."""
+        return self.mask.flatten().nonzero().squeeze(1)
+
 
 class Batches(NamedTuple):
     """Pre-training batches of one trial, by the number of the update, so that all arms of a seed see the same ones."""
@@ -44,6 +55,7 @@ class Batches(NamedTuple):
     seed: int
     length: int
     device: torch.device
+    acceleration: Acceleration = OFF
 
     def get(self, step: int, batch_size: int) -> Batch:
         """The batch of one update."""

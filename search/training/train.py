@@ -13,6 +13,7 @@ from search.data.spec import TaskSpec
 from search.recipe import KnowledgeTransfer
 from search.record import CurvePoint, Interval, Measurement
 from search.seeds import stream_seed
+from search.training.acceleration import OFF, Acceleration
 from search.training.evaluate import evaluate
 from search.training.fine_tuning import fine_tuning_stage
 from search.training.loop import (
@@ -27,6 +28,7 @@ from search.training.loop import (
     seconds_spent,
 )
 from search.training.planned import PlannedStage, planned_stages
+from search.training.precision import in_precision
 from search.training.pretraining import auxiliary_stage, pretraining_stage
 from search.training.stages import Batches, Stage
 from search.training.students import (
@@ -62,6 +64,7 @@ def train(
     keeper: Keeper,
     teacher_weights: Mapping[str, Tensor] | None = None,
     device: str = "cpu",
+    acceleration: Acceleration = OFF,
 ) -> Outcome:
     """Train one trial, or go on from its checkpoint; on the CPU the result is the same bit for bit.
 
@@ -69,12 +72,13 @@ def train(
         data: what `spec.data` names, opened.
         keeper: where checkpoints go.
         teacher_weights: the `pretrained/...` tensors of the teacher's training, where the spec has a teacher.
+        acceleration: how the machine is used.
 
     Raises:
         ValueError: the checkpoint is corrupted, or the teacher's weights are missing.
     """
     with torch.random.fork_rng(devices=[]):
-        training = _Training(spec, data, keeper, teacher_weights, torch.device(device))
+        training = _Training(spec, data, keeper, teacher_weights, torch.device(device), acceleration)
         try:
             training.run()
         except DivergedError as error:
@@ -94,7 +98,9 @@ class _Training:
         keeper: Keeper,
         teacher_weights: Mapping[str, Tensor] | None,
         device: torch.device,
+        acceleration: Acceleration,
     ) -> None:
+        self.acceleration = acceleration
         self.spec, self.data, self.keeper, self.device = spec, data, keeper, device
         torch.manual_seed(stream_seed(spec.seed, "initialisation"))
         self.network = PreTrainingNetwork(spec.student, pooler=spec.recipe.pooler).to(device)
@@ -115,6 +121,7 @@ class _Training:
             self._restore_finished(steps)
         for index in range(self.position.stage, len(steps)):
             stage = self._stage(steps[index])
+            stage = stage._replace(loss=in_precision(stage.loss, self.acceleration.precision, self.device))
             if self.checkpoint is not None and self.position.step > 0:
                 restore_stage(stage, self.checkpoint)
             else:
@@ -139,7 +146,7 @@ class _Training:
         )
 
     def _stage(self, planned: PlannedStage) -> Stage:
-        batches = Batches(self.data.pretraining, self.spec.seed, self.spec.data.length, self.device)
+        batches = Batches(self.data.pretraining, self.spec.seed, self.spec.data.length, self.device, self.acceleration)
         transfer, pre_training = self.spec.recipe.knowledge_transfer, self.spec.recipe.pre_training
         if planned.kind == "transfer":
             assert transfer is not None and self.teacher is not None

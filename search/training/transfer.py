@@ -6,7 +6,6 @@ The auxiliary strategy (AKT) is one stage with the pre-training: search/training
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from model_zoo.encoder import Encoder
@@ -22,6 +21,7 @@ from search.training.stages import (
     parameter_groups,
     scheduled_rates,
 )
+from search.training.targets import targets
 
 
 def transfer_stage(
@@ -36,10 +36,10 @@ def transfer_stage(
     rates: Callable[[int], Sequence[float]]
     groups = encoder_groups(student.encoder, recipe, projection)
     if recipe.strategy == "progressive":
-        rates, loss = _progressive(student.encoder, teacher.encoder, batches, taught, groups)
+        rates, loss = _progressive(student.encoder, teacher, batches, taught, groups)
     else:
         rates = scheduled_rates(recipe.optimizer, recipe.steps, groups)
-        loss = _joint(student.encoder, teacher.encoder, batches, taught)
+        loss = _joint(student.encoder, teacher, batches, taught)
     return Stage(
         "transfer",
         recipe.steps,
@@ -65,11 +65,15 @@ def encoder_groups(encoder: Encoder, recipe: KnowledgeTransfer, projection: nn.L
 
 
 def _progressive(
-    student: Encoder, teacher: Encoder, batches: Batches, taught: Teaching, groups: list[dict[str, Any]]
+    student: Encoder, teacher: PreTrainingNetwork, batches: Batches, taught: Teaching, groups: list[dict[str, Any]]
 ) -> tuple[Callable[[int], list[float]], Callable[[int], Tensor]]:
     """Rates (as in the released code, reference 3.2) and loss of one phase per block, from the bottom up."""
     recipe, num_blocks = taught.recipe, len(student.blocks)
     phase_steps = recipe.steps // num_blocks
+
+    target_of = targets(
+        teacher, batches, recipe.batch_size, range(recipe.steps), lambda step: taught.wanted([step // phase_steps])
+    )
 
     def multiplier(step: int, block: int | None) -> float:
         phase = step // phase_steps
@@ -87,11 +91,8 @@ def _progressive(
             for group in groups:
                 for parameter in group["params"]:
                     parameter.requires_grad_(group["block"] in (None, phase))
-        batch = batches.get(step, recipe.batch_size)
-        inputs = (batch.token_ids, batch.mask, batch.token_types)
-        with torch.no_grad():
-            target = taught.outputs(teacher, inputs, taught.layer_map[phase] + 1)
-        output = taught.outputs(student, inputs, phase + 1)
+        batch, target = target_of(step)
+        output = taught.outputs(student, batch.inputs, phase + 1)
         total = taught.block_loss(output, target, batch.mask, phase)
         if phase == 0 and recipe.embedding_factor:
             total = total + taught.embedding_loss(output, target, batch.mask)
@@ -100,14 +101,16 @@ def _progressive(
     return rates, loss
 
 
-def _joint(student: Encoder, teacher: Encoder, batches: Batches, taught: Teaching) -> Callable[[int], Tensor]:
+def _joint(
+    student: Encoder, teacher: PreTrainingNetwork, batches: Batches, taught: Teaching
+) -> Callable[[int], Tensor]:
     """All blocks' losses at once."""
+    recipe, blocks = taught.recipe, range(len(student.blocks))
+    asked = taught.wanted(blocks)
+    target_of = targets(teacher, batches, recipe.batch_size, range(recipe.steps), lambda step: asked)
 
     def loss(step: int) -> Tensor:
-        batch = batches.get(step, taught.recipe.batch_size)
-        inputs = (batch.token_ids, batch.mask, batch.token_types)
-        with torch.no_grad():
-            target = taught.outputs(teacher, inputs, max(taught.layer_map) + 1)
-        return taught.mean_loss(taught.outputs(student, inputs, len(student.blocks)), target, batch.mask)
+        batch, target = target_of(step)
+        return taught.mean_loss(taught.outputs(student, batch.inputs, len(blocks)), target, batch.mask)
 
     return loss

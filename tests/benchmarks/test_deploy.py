@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from benchmarks import deploy
 from benchmarks.profiles import CALLS, by_operation, profile_text

@@ -14,7 +14,7 @@ from model_zoo.networks import PreTrainingNetwork, copy_from_teacher
 from search.data.tasks import TaskSplit
 from search.recipe import KnowledgeTransfer, Optimizer, PreTraining
 from search.training.fine_tuning import _rows, fine_tuning_stage, label_scale
-from search.training.loop import Keeper, Position, run_stage
+from search.training.loop import DivergedError, Keeper, Position, run_stage
 from search.training.pretraining import pretraining_stage
 from search.training.stages import Batches, Stage
 from search.training.task_losses import task_loss
@@ -265,3 +265,20 @@ def test_the_losses_of_the_kinds_are_those_of_hand(spec: Any) -> None:
     span = torch.log(torch.tensor([[[0.5, 0.1], [0.25, 0.2], [0.25, 0.7]]]))
     found = task_loss(named["span"], span, torch.tensor([[1, 2]]))
     assert found.item() == pytest.approx(-(math.log(0.25) + math.log(0.7)) / 2)
+
+
+def test_a_gradient_that_is_not_finite_behind_a_finite_loss_diverges_before_it_moves_anything(
+    networks: Any, batches: Batches, tmp_path: Path
+) -> None:
+    recipe = PreTraining(steps=5, batch_size=6, optimizer=Optimizer(learning_rate=PEAK))
+    stage = pretraining_stage(networks[0], None, batches, recipe, 0)
+    plain = stage.loss
+    weight = networks[0].encoder.blocks[0].attention.query.weight
+    before = {name: tensor.clone() for name, tensor in networks[0].state_dict().items()}
+
+    def poisoned(step: int) -> Tensor:
+        return plain(step) + (weight.sum() - weight.detach().sum()).sqrt()  # 0, with an infinite derivative
+
+    with pytest.raises(DivergedError, match=r"^the gradient norm became (inf|nan) in stage pre-training at step 0$"):
+        run_stage(stage._replace(loss=poisoned), Position(), Keeper(path=tmp_path / "a"), {})
+    assert all(torch.equal(tensor, before[name]) for name, tensor in networks[0].state_dict().items())
