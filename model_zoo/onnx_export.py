@@ -7,6 +7,7 @@ activation is found while it runs; static: it is fixed beforehand from calibrati
 matrix product with a constant matrix; attention's own two products, softmax and sums stay float32.
 """
 
+import ast
 import contextlib
 import importlib
 import io
@@ -89,7 +90,9 @@ def export_onnx(network: nn.Module, path: Path, *, max_length: int, output: str)
     _whole(path, program.model_proto.SerializeToString())
 
 
-def quantise(path: Path, target: Path, kind: Int8, calibration: Iterable[Inputs] = ()) -> None:
+def quantise(
+    path: Path, target: Path, kind: Int8, calibration: Iterable[Inputs] = (), *, exclude: Sequence[str] = ()
+) -> None:
     """Write the int8 form of an exported network.
 
     Args:
@@ -97,6 +100,7 @@ def quantise(path: Path, target: Path, kind: Int8, calibration: Iterable[Inputs]
         target: the int8 file, written whole.
         kind: dynamic or static.
         calibration: batches whose activations fix the ranges of the static form.
+        exclude: names of products that stay float32 (`products` lists them).
 
     Raises:
         ValueError: the optional packages are missing, or static without calibration batches.
@@ -113,6 +117,7 @@ def quantise(path: Path, target: Path, kind: Int8, calibration: Iterable[Inputs]
                     path,
                     temporary,
                     op_types_to_quantize=QUANTISED,
+                    nodes_to_exclude=list(exclude),
                     per_channel=True,
                     weight_type=QuantType.QInt8,
                     extra_options=options,
@@ -124,6 +129,7 @@ def quantise(path: Path, target: Path, kind: Int8, calibration: Iterable[Inputs]
                     _reader(calibration),
                     quant_format=QuantFormat.QDQ,
                     op_types_to_quantize=QUANTISED,
+                    nodes_to_exclude=list(exclude),
                     per_channel=True,
                     activation_type=QuantType.QUInt8,
                     weight_type=QuantType.QInt8,
@@ -133,6 +139,26 @@ def quantise(path: Path, target: Path, kind: Int8, calibration: Iterable[Inputs]
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def products(path: Path) -> dict[str, str]:
+    """The products of an exported network that `quantise` would quantise: name to the module that they are part of.
+
+    Modules are called as in a `FoldedEncoder` or `FoldedTask`, such as `encoder.blocks.3.inner.0`; what accumulates
+    into the residual stream belongs to its block, `encoder.blocks.3`.
+    """
+    needs("onnx")
+    import onnx
+
+    model = onnx.load(str(path), load_external_data=False)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    found = {}
+    for node in model.graph.node:
+        if node.op_type in QUANTISED and node.input[1] in constants:
+            properties = {entry.key: entry.value for entry in node.metadata_props}
+            scopes = ast.literal_eval(properties["pkg.torch.onnx.name_scopes"])  # '', modules outside in, operation
+            found[node.name] = scopes[-2].removeprefix("network.")
+    return found
 
 
 def open_session(path: Path, *, threads: int) -> Any:

@@ -69,7 +69,7 @@ def compare(names: Sequence[str], *, length: int = 128) -> Comparison:
     """
     if not names:
         raise ValueError(f"compare needs at least one name, got none; presets are {', '.join(PRESETS)}")
-    found = [_resolve(name) for name in names]
+    found = [resolve(name) for name in names]
     items = tuple(
         Item(
             name=name,
@@ -111,7 +111,8 @@ def rows(comparison: Comparison) -> list[tuple[str, ...]]:
     return table
 
 
-def _resolve(name: str) -> tuple[str, EncoderConfig, list[Record]]:
+def resolve(name: str) -> tuple[str, EncoderConfig, list[Record]]:
+    """Name, config and measurements of a preset, a JSON file or `RUN:FINGERPRINT`. Raises ValueError as `compare`."""
     if name in PRESETS:
         return name, PRESETS[name](), []
     path = Path(name)

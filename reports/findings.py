@@ -7,6 +7,7 @@ from statistics import fmean
 from markupsafe import Markup
 
 from reports.points import Point, validation_accuracy
+from reports.predicted import about_prediction
 from reports.readable import percent, plural, ratio
 from reports.records import Record, Run, find_measurement, interval_of, majority_of, value_of
 
@@ -83,6 +84,7 @@ def conclusions(run: Run, points: list[Point]) -> list[Markup]:
         return []
     members = [point for point in points if point.on_front]
     found = [*_about_seeds(members), *_about_doubt(members), *_about_split(run), *about_divergence(run)]
+    found += about_prediction(run)
     return [*found, *about_majority(run, members), *about_latency(run), *about_scale(run)]
 
 

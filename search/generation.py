@@ -8,8 +8,9 @@ from pathlib import Path
 from model_zoo.config import EncoderConfig
 from search.files import read_json, write_whole
 from search.fingerprint import fingerprint
-from search.latency.session import LatencySession
-from search.record import Measurement, Proposal, set_aside
+from search.latency.protocol import fixed_rounds
+from search.latency.session import LatencySession, Outcome
+from search.record import Measurement, Proposal, TrialRecord, set_aside
 from search.study import Ablation, Search
 from search.trial import TrialSpec
 from search.values import from_json, to_json
@@ -26,7 +27,9 @@ class Generation:
     fingerprints: tuple[str, ...]
     """Of the trial that each proposal stands for."""
     session: LatencySession | None
-    """None where every encoder had been measured before."""
+    """None where every encoder had been measured before, or no session was good enough to be kept."""
+    refused: tuple[str, ...] = ()
+    """Why latency sessions were not kept, one line each; without a session the new encoders have no latency."""
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -71,26 +74,41 @@ def measure(
     index: int,
     device: str,
     progress: Callable[[int, int], None],
-) -> LatencySession | None:
+) -> Outcome:
     """Measure the latency of all encoders of `specs` (trials by fingerprint) in one interleaved session.
 
-    Nothing else may run meanwhile. Encoders are told apart by their own fingerprint: latency is a property of (encoder,
-    runtime, device, batch, length), not of weights, so arms and seeds with one encoder share its measurement.
+    A session whose A/A control is too wide is done again; after the last repeat there is none. Nothing else may run
+    meanwhile. Encoders are told apart by their own fingerprint: latency is a property of (encoder, runtime, device,
+    batch, length), not of weights, so arms and seeds with one encoder share its measurement.
     """
     encoders: dict[str, EncoderConfig] = {fingerprint(spec.student): spec.student for spec in specs.values()}
-    if not encoders:
-        return None
-    from search.latency.measure import measure_latency
+    from search.latency.measure import measure_until_kept
 
-    return measure_latency(
+    if not encoders:
+        return Outcome(None, ())
+    return measure_until_kept(
         encoders,
         study.baseline.student,
         replace(study.latency, device=device),
         seed=index,
-        rounds=study.latency_rounds,
-        warmup=3,
+        protocol=fixed_rounds(study.latency_rounds, control_width=study.latency_control_width),
         progress=progress,
     )
+
+
+def write_front_session(run: Path, session: LatencySession) -> None:
+    """Write the session that checks predicted latencies, RUN/latency/front.json."""
+    write_whole(run / "latency" / "front.json", json.dumps(to_json(session), allow_nan=False) + "\n")
+
+
+def with_measured_latency(record: TrialRecord, session: LatencySession) -> TrialRecord:
+    """The record with `measured_latency_ms` and `measured_latency_ratio` beside its predicted ones."""
+    mark = fingerprint(record.spec.student)
+    if all(candidate.name != mark for candidate in session.candidates):
+        return record
+    kept = [one for one in record.measurements if not one.metric.startswith("measured_")]
+    added = [replace(one, metric=f"measured_{one.metric}") for one in latency_measurements(session, record.spec)]
+    return replace(record, measurements=(*kept, *added))
 
 
 def latency_measurements(session: LatencySession, spec: TrialSpec) -> tuple[Measurement, ...]:

@@ -18,10 +18,13 @@ from search.generation import (
     latency_measurements,
     measure,
     read_generations,
+    with_measured_latency,
+    write_front_session,
     write_generation,
 )
 from search.given_teacher import GivenTeacher
 from search.hold_race import hold_race, with_known_rates
+from search.latency.session import Outcome
 from search.race import contenders
 from search.record import (
     Measurement,
@@ -63,7 +66,7 @@ def run_study(
         DiskFullError: nothing finished is lost; the same command goes on.
     """
     if isinstance(study, Search):
-        check_search(study)
+        check_search(replace(study, latency=replace(study.latency, device=options.device)))
     else:
         plan(study)
         contenders(study)
@@ -127,6 +130,8 @@ class _Driver:
                     tell(optuna_study, proposal, record)
             if isinstance(self.study, Search) and self.study.confirmation_seeds:
                 self._confirm(self.study, front(optuna_study))
+            if isinstance(self.study, Search) and self.study.profile is not None:
+                self._measure_front(self.study, front(optuna_study))
 
     def _open_study(self) -> Any:
         return open_study(self.home.run / "optuna.db", self.study.name, self._told(self.generations))
@@ -175,18 +180,35 @@ class _Driver:
             for one in proposed
             if by_generation(self.generations, fingerprint(one.spec.student)) is None
         }
-        count = len({fingerprint(spec.student) for spec in new.values()})
-        self.watcher.say(f"generation {index}: measuring the latency of {count} encoders, nothing trains meanwhile")
-        session = measure(self.study, new, index, self.options.device, self._latency_progress)
+        outcome = self._measure(new, index)
         generation = Generation(
             index=index,
             proposals=tuple(one.proposal for one in proposed),
             fingerprints=tuple(fingerprint(one.spec) for one in proposed),
-            session=session,
+            session=outcome.session,
+            refused=outcome.refused,
         )
         write_generation(self.home.run, generation)
         self.generations.append(generation)
         return generation
+
+    def _measure(self, new: Mapping[str, TrialSpec], index: int) -> Outcome:
+        """The latency session of new encoders; none where a device profile predicts it."""
+        if isinstance(self.study, Search) and self.study.profile is not None:
+            return Outcome(None, ())
+        count = len({fingerprint(spec.student) for spec in new.values()})
+        self.watcher.say(f"generation {index}: measuring the latency of {count} encoders, nothing trains meanwhile")
+        outcome = measure(self.study, new, index, self.options.device, self._latency_progress)
+        self._say_latency(outcome)
+        return outcome
+
+    def _say_latency(self, outcome: Outcome) -> None:
+        for reason in outcome.refused:
+            self.watcher.say(f"a latency session was refused: {reason}")
+        if outcome.refused and outcome.session is None:
+            self.watcher.say("no latency session was good enough; this generation's trials have no latency")
+        for one in outcome.session.unmeasured if outcome.session else ():
+            self.watcher.say(f"no latency for encoder {one.name}: {one.reason}")
 
     def _latency_progress(self, done: int, total: int) -> None:
         self.watcher.progress("latency", f"round {done} of {total}", 0.0)
@@ -218,6 +240,10 @@ class _Driver:
         return self.by_arm[place]
 
     def _latency(self, spec: TrialSpec) -> tuple[Measurement, ...]:
+        if isinstance(self.study, Search) and self.study.profile is not None:
+            from search.latency.predictor import predicted_measurements
+
+            return predicted_measurements(self.study.profile, spec.student)
         session = by_generation(self.generations, fingerprint(spec.student))
         return () if session is None else latency_measurements(session, spec)
 
@@ -241,6 +267,24 @@ class _Driver:
         train_teachers(teachers_of(missing), self.home, self.options, self.watcher)
         for record in self._execute([self._job(spec, "confirmation", self._latency(spec)) for spec in missing]):
             self.records[record.fingerprint] = record
+
+    def _measure_front(self, study: Search, fingerprints: Sequence[str]) -> None:
+        """Where latency was predicted: measure front and baseline for real, and note it in their records."""
+        known = {mark for mark, record in self.records.items() if record.value("measured_latency_ratio") is not None}
+        marks = {*fingerprints, fingerprint(study.baseline)} & set(self.records)
+        if marks <= known:
+            return
+        self.watcher.say(f"the latency of the {len(marks)} configurations that matter is measured for real")
+        specs = {mark: self.records[mark].spec for mark in sorted(marks)}
+        outcome = measure(study, specs, len(self.generations), self.options.device, self._latency_progress)
+        self._say_latency(outcome)
+        if outcome.session is None:
+            return
+        write_front_session(self.home.run, outcome.session)
+        for mark in specs:
+            record = with_measured_latency(self.records[mark], outcome.session)
+            write_record(self._job(record.spec, record.role).record_path, record)
+            self.records[mark] = record
 
     def _job(
         self,

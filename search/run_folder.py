@@ -38,6 +38,7 @@ def study_document(study: Search | Ablation, about: Mapping[str, Any]) -> dict[s
         "objectives": ["validation/accuracy", "latency_ratio"],
         "scaling": to_json(study.scaling),
         "latency": to_json(study.latency),
+        "profile": _profile(study),
         **arms,
         **about,
     }
@@ -84,6 +85,21 @@ def check_run(folder: Path, document: Mapping[str, Any]) -> None:
                 f"{folder.name} belongs to another run: its {what} is {found.get(name)}, asked for was "
                 f"{document.get(name)}; choose another folder with --runs"
             )
+    if found.get("profile") != document.get("profile"):
+        raise ValueError(
+            f"{folder.name} belongs to a run whose latency was {_said(found.get('profile'))}, asked for was "
+            f"{_said(document.get('profile'))}; choose another folder with --runs"
+        )
+
+
+def _profile(study: Search | Ablation) -> str | None:
+    if isinstance(study, Ablation) or study.profile is None:
+        return None
+    return fingerprint(study.profile.ratio)
+
+
+def _said(profile: str | None) -> str:
+    return "measured" if profile is None else f"predicted by profile {profile}"
 
 
 def _is_beginning(name: str) -> bool:

@@ -11,6 +11,7 @@ from search.data.source import DataSources
 from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
 from search.latency.case import LatencyCase
+from search.latency.profile import DeviceProfile, check_profile, space_mark
 from search.trial import TrialSpec
 
 Scale = Literal["smoke", "cpu", "gpu", "paper"]
@@ -54,6 +55,10 @@ class Search:
     """Parameters tried before the sampler proposes any: the paper's and what the user named."""
     latency: LatencyCase
     latency_rounds: int
+    latency_control_width: float | None = None
+    """The widest 95 % interval (high / low - 1) of the A/A control with which a session is kept; None keeps all."""
+    profile: DeviceProfile | None = None
+    """Predicts the latency of candidates; front and baseline are measured at the end. None measures all of them."""
     sampler_seed: int = 0
     startup_trials: int = 8
     """Random configurations before the sampler models anything."""
@@ -115,6 +120,8 @@ class Ablation:
     """The smallest difference in the primary metric (accuracy, points) that would matter."""
     latency: LatencyCase
     latency_rounds: int
+    latency_control_width: float | None = None
+    """The widest 95 % interval (high / low - 1) of the A/A control with which a session is kept; None keeps all."""
     equal: tuple[Equal, ...] = ()
     scaling: tuple[Scaling, ...] = ()
     race: Race | None = None
@@ -260,9 +267,16 @@ def check_search(search: Search) -> None:
         raise ValueError(f"a search needs at least 1 trial, got {search.num_trials}")
     for params in search.first:
         configuration(search, params)
+    if search.profile is not None:
+        check_profile(search.profile, search.name, mark_of_space(search), search.latency)
     for name, choices in knobs(search).items():
         if len(choices) > 1 and not _matters(search, name):
             raise ValueError(f"{search.name}: knob {name!r} is dead: none of its choices changes the encoder")
+
+
+def mark_of_space(search: Search) -> str:
+    """The space's short name, by which a device profile knows it."""
+    return space_mark(knobs(search), search.baseline.student)
 
 
 def _matters(search: Search, name: str) -> bool:

@@ -130,6 +130,7 @@ def run(
     task_file: Annotated[list[str] | None, Parameter(negative="")] = None,
     first: Annotated[list[str] | None, Parameter(name="--try", negative="")] = None,
     device: str = "auto",
+    profile: Path | None = None,
     as_json: Json = False,
 ) -> int:
     """Run a study, or go on with it: finished trials are never repeated. Ends with the front and the report's path.
@@ -162,6 +163,8 @@ def run(
         A configuration to try first: bottleneck_size=24,num_heads=2,num_feed_forward=4.
     device
         auto, cpu or cuda.
+    profile
+        A file of `thinbert measure --profile-space`: latency is predicted, and measured for the front at the end.
     """
     from studies.running import run_request
 
@@ -179,6 +182,7 @@ def run(
         task_files=tuple(task_file or ()),
         first=tuple(first or ()),
         device=device,
+        profile=profile,
     )
     return run_request(command, as_json=as_json)
 
@@ -257,6 +261,66 @@ def export(
         terminal.show_table(export_rows(found))
     print(found["folder"])
     return 0
+
+
+@app.command
+def measure(
+    *names: str,
+    runtime: Annotated[list[str] | None, Parameter(negative="")] = None,
+    batch: Whole = 1,
+    length: Whole = 128,
+    threads: Whole = 1,
+    device: str = "cpu",
+    rounds: Whole | None = None,
+    seconds: float = 60.0,
+    out: Path | None = None,
+    profile_space: str | None = None,
+    scale: str = "cpu",
+    measured: Whole = 50,
+    as_json: Json = False,
+) -> int:
+    """Latency of encoders beside the first one, in interleaved rounds with 95 % intervals; or a device's profile.
+
+    Parameters
+    ----------
+    names
+        Presets, config files (JSON) or trials (RUN:FINGERPRINT); ratios refer to the first.
+    runtime
+        eager, compile, folded, onnx, onnx-int8 or cuda-graph; several times for several.
+    batch
+        Sequences per forward pass.
+    length
+        Tokens per sequence.
+    threads
+        Of torch on the CPU.
+    device
+        cpu, cuda or cuda:1.
+    rounds
+        Exactly so many samples of each, instead of stopping when all intervals are at most 1 % wide.
+    seconds
+        The most one session may take.
+    out
+        Folder of records and figure; the profile's file with --profile-space.
+    profile_space
+        A search whose space is measured for `thinbert run --profile FILE`.
+    scale
+        Of that search.
+    measured
+        Configurations measured for the profile, at most 50.
+    """
+    from search.latency.protocol import Protocol, fixed_rounds
+    from studies.measuring import MeasureRequest, measure_named, measure_profile
+
+    protocol = Protocol(seconds=seconds) if rounds is None else fixed_rounds(rounds, control_width=0.1)
+    request = MeasureRequest(
+        names=names, runtimes=tuple(runtime or ("eager",)), device=device, batch=batch, length=length, threads=threads,
+        protocol=protocol, out=out,
+    )  # fmt: skip
+    if profile_space is None:
+        return measure_named(request, as_json=as_json)
+    if names:
+        raise ValueError(f"--profile-space measures a space, got the name {names[0]!r} too; leave one of them out")
+    return measure_profile(request, profile_space, scale, measured, out or Path("profile.json"), as_json=as_json)
 
 
 @app.command(name="runs")

@@ -32,6 +32,7 @@ def declare(scale: Scale, data: DataSpec) -> Ablation:
         smallest_effect=SMALLEST_EFFECT,
         latency=latency_case(scale, data),
         latency_rounds=size.latency_rounds,
+        latency_control_width=size.latency_control_width,
         equal=(Equal(what="parameters", tolerance=0.0), Equal(what="student_updates", tolerance=0.0)),
         scaling=scaling(scale, data),
     )

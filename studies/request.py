@@ -6,6 +6,7 @@ from typing import Any
 
 from search.data.source import DataSources, parse_task_file
 from search.data.tokenizer_file import vocabulary_file
+from search.latency.profile import read_profile
 from search.study import Ablation, Scale, Search, Study, configuration, knobs
 from studies.scales import SIZES
 
@@ -27,6 +28,7 @@ class RunRequest:
     task_files: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
     device: str = "auto"
+    profile: Path | None = None
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -90,13 +92,14 @@ def apply_request(request: RunRequest, declared: Search | Ablation) -> Search | 
         ValueError: an ablation was given either, or a configuration is outside the space.
     """
     if isinstance(declared, Ablation):
-        if request.trials is not None or request.first:
-            raise ValueError(f"{declared.name} compares planned arms; --trials and --try are for searches")
+        if request.trials is not None or request.first or request.profile is not None:
+            raise ValueError(f"{declared.name} compares planned arms; --trials, --try and --profile are for searches")
         return declared
     wanted = [read_parameters(declared, text) for text in request.first]
     first = [*declared.first, *(params for params in wanted if params not in declared.first)]
     num_trials = declared.num_trials if request.trials is None else request.trials
-    return replace(declared, first=tuple(first), num_trials=num_trials)
+    profile = None if request.profile is None else read_profile(request.profile)
+    return replace(declared, first=tuple(first), num_trials=num_trials, profile=profile)
 
 
 def read_parameters(search: Search, text: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from search.predict import predict_study
 from search.record import TrialRecord
 from search.run import RunSummary, run_study
 from search.run_folder import check_run, study_document
+from search.study import Search, check_search
 from search.values import to_json
 from search.worker import Home
 from studies import terminal
@@ -47,6 +49,8 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
         if brought is not None:
             declared = with_teacher(declared, given := given_teacher(brought, data))
         declared = apply_request(request, declared)
+        if isinstance(declared, Search):
+            check_search(replace(declared, latency=replace(declared.latency, device=device)))
         about = _about(request, home, data)
         check_run(home.run, study_document(declared, about))
         if is_running(home.run):
@@ -111,6 +115,7 @@ def command_text(request: RunRequest) -> str:
         ("--teacher", request.teacher),
         ("--tasks", ",".join(request.tasks) or None),
         ("--task-data", request.task_data),
+        ("--profile", request.profile),
     )
     for name, value in options:
         if value is not None:

@@ -53,6 +53,8 @@ class Size:
     initializer_range: float
     latency: LatencyCase
     latency_rounds: int
+    latency_control_width: float
+    """The widest interval of the A/A control with which a latency session is kept."""
     generator: GeneratorSpec
 
 
@@ -81,6 +83,7 @@ _CPU = Size(
     initializer_range=0.1,
     latency=LatencyCase(batch=32, length=32),
     latency_rounds=40,
+    latency_control_width=0.1,
     generator=GeneratorSpec(),
 )
 
@@ -94,6 +97,7 @@ SIZES: dict[Scale, Size] = {
         teacher_tuning_steps=150,
         student_tuning_steps=100,
         latency_rounds=20,
+        latency_control_width=0.3,
     ),
     "cpu": _CPU,
     "gpu": replace(

@@ -44,6 +44,7 @@ def declare(scale: Scale, data: DataSpec) -> Search:
         first=({"bottleneck_size": paper.bottleneck_size, "num_heads": 4, "num_feed_forward": 4},),
         latency=latency_case(scale, data),
         latency_rounds=size.latency_rounds,
+        latency_control_width=size.latency_control_width,
         confirmation_seeds={"smoke": (), "cpu": (1, 2), "gpu": (1, 2), "paper": (1, 2, 3)}[scale],
         scaling=scaling(scale, data),
     )

@@ -135,8 +135,13 @@ def _write_tokenizer(trained: Trained, max_positions: int, folder: Path) -> None
     )
     tokenizer.save(str(folder / "tokenizer.json"))
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_positions, "do_lower_case": True}
-    _write_json(folder / "tokenizer_config.json", settings | names | {"mask_token": "[MASK]"})
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": max_positions,
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        "mask_token": "[MASK]",
+    }
+    _write_json(folder / "tokenizer_config.json", settings | names)
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:

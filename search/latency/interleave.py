@@ -32,6 +32,7 @@ def interleave(
     warmup: int,
     seed: int,
     clock: Callable[[], int] = time.perf_counter_ns,
+    enough: Callable[[Sequence[Sequence[float]]], bool] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Timed:
     """Time every function once per round, in an order drawn anew for each round.
@@ -41,10 +42,11 @@ def interleave(
 
     Args:
         functions: called without arguments; they return when their work is done (a GPU's too).
-        rounds: samples of each function, at least 1.
+        rounds: samples of each function at most, at least 1.
         warmup: rounds before them that are thrown away (and find how many calls make a sample), at least 1.
         seed: of the orders.
         clock: monotonic time in nanoseconds.
+        enough: asked after every round with the samples so far, [function][round]; True ends the session.
         progress: called with (rounds done, rounds in all), warm-up included.
 
     Raises:
@@ -69,6 +71,8 @@ def interleave(
             orders.append(order)
         if progress is not None:
             progress(done + 1, warmup + rounds)
+        if done >= warmup and enough is not None and enough(samples):
+            break
     return Timed(tuple(repeats), tuple(tuple(values) for values in samples), tuple(orders))
 
 

@@ -1,29 +1,55 @@
-"""Measure how long encoders take, and how much memory this process took. The only part of latency that needs torch.
+"""Measure how long encoders take, and how much memory this process took.
 
-Weights are random: latency does not depend on them as long as no number is subnormal or not finite, and with BERT's
-initialisation none is. Nothing else should run meanwhile: the driver measures while nothing trains, and one machine's
-measurements exclude each other.
+Nothing else should run meanwhile: the driver measures while nothing trains, and one machine's measurements exclude each
+other.
 """
 
 import contextlib
 import datetime
 import gc
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from model_zoo.config import EncoderConfig
-from model_zoo.encoder import Encoder
 from search.allocator import keep_freed_memory
 from search.latency.case import LatencyCase
-from search.latency.interleave import interleave
+from search.latency.interleave import Timed, interleave
 from search.latency.lock import measurement_lock
-from search.latency.session import LatencySeries, LatencySession, NamedSeries
-from search.provenance import provenance
+from search.latency.protocol import Protocol
+from search.latency.runtimes import check_runtime, forward
+from search.latency.session import LatencySeries, LatencySession, NamedSeries, Outcome, Unmeasured
+from search.latency.stopping import refusal, stopper
+from search.latency.summary import summarise
+from search.latency.surroundings import energy_counters, energy_joules, load_average, surroundings
+
+Forwards = dict[str, Callable[[], None]]
+
+
+def measure_until_kept(
+    configs: Mapping[str, EncoderConfig],
+    reference: EncoderConfig,
+    case: LatencyCase,
+    *,
+    seed: int,
+    protocol: Protocol,
+    progress: Callable[[int, int], None] | None = None,
+) -> Outcome:
+    """`measure_latency`, again (with other orders) while the A/A control refuses the session, `protocol.repeats` times
+    at most."""
+    refused: list[str] = []
+    for attempt in range(1 + protocol.repeats):
+        again = seed if attempt == 0 else seed + 1_000_003 * attempt
+        session = measure_latency(configs, reference, case, seed=again, protocol=protocol, progress=progress)
+        reason = refusal(protocol, summarise(session))
+        if reason is None:
+            return Outcome(replace(session, refused=tuple(refused)), tuple(refused))
+        refused.append(reason)
+    return Outcome(None, tuple(refused))
 
 
 def measure_latency(
@@ -32,51 +58,58 @@ def measure_latency(
     case: LatencyCase,
     *,
     seed: int,
-    rounds: int,
-    warmup: int,
+    protocol: Protocol,
     progress: Callable[[int, int], None] | None = None,
 ) -> LatencySession:
     """Time the forward passes of all encoders, the reference, and a second copy of the reference, interleaved.
 
     Every round times each of them once, in an order of its own; a sample is as many passes as last 5 ms. Waits for any
     other measurement on this machine. torch's thread count is set for the call and restored; from the call on the
-    process keeps freed memory (`keep_freed_memory`).
+    process keeps freed memory (`keep_freed_memory`). A candidate that cannot be built or run is left out and named in
+    `unmeasured`.
 
     Args:
         configs: candidates by name.
         reference: what ratios refer to; built twice, so that an A/A control tells what the noise is.
-        case: device, threads, batch and length.
+        case: runtime, device, threads, batch and length.
         seed: of orders, weights and token ids.
-        rounds: samples of each encoder.
-        warmup: rounds before that are thrown away.
+        protocol: rounds, time and widths; whether the session is kept is for the caller (`measure_until_kept`).
         progress: called with (rounds done, rounds in all).
 
     Raises:
-        ValueError: an encoder shorter than the case's length, a GPU that is not there, or outputs that are not finite.
+        ValueError: a runtime or GPU that is not there, or a reference that cannot be measured.
     """
-    built = {"the reference": reference, "the A/A control": reference, **configs}
-    _check(built, case)
+    check_runtime(case)
     with measurement_lock() as waited_seconds, _quiet(case.threads), torch.inference_mode():
-        before, started, keeps_memory = _load_average(), _now(), keep_freed_memory()
-        forwards = [_forward(name, config, case, seed) for name, config in built.items()]
-        timed = interleave(forwards, rounds=rounds, warmup=warmup, seed=seed, progress=progress)
-        conditions = _conditions(case) | {"started": started, "finished": _now(), "waited_seconds": waited_seconds}
-        conditions["keeps_freed_memory"] = keeps_memory
-        after = _load_average()
-    conditions |= ({"load_before": before} if before else {}) | ({"load_after": after} if after else {})
-    series = [
-        LatencySeries(config=config, repeats=repeats, forward_ns=samples)
-        for config, repeats, samples in zip(built.values(), timed.repeats, timed.call_ns, strict=True)
-    ]
+        conditions: dict[str, Any] = {"started": _now(), "waited_seconds": waited_seconds}
+        conditions["keeps_freed_memory"] = keep_freed_memory()
+        forwards, unmeasured = _build(configs, reference, case, seed)
+        conditions |= _present(load_before=load_average())
+        energy = energy_counters()
+        timed = interleave(
+            list(forwards.values()),
+            rounds=protocol.most_rounds,
+            warmup=protocol.warmup,
+            seed=seed,
+            enough=stopper(protocol),
+            progress=progress,
+        )
+        joules = energy_joules(energy, energy_counters())
+        conditions |= surroundings(case) | _present(load_after=load_average(), session_energy_joules=joules)
+        conditions["finished"] = _now()
+    measured = {name: configs[name] for name in list(forwards)[2:]}
+    series = _series([reference, reference, *measured.values()], timed)
     return LatencySession(
         case=case,
         reference=series[0],
         control=series[1],
-        candidates=tuple(NamedSeries(name=name, series=one) for name, one in zip(configs, series[2:], strict=True)),
+        candidates=tuple(NamedSeries(name=name, series=one) for name, one in zip(measured, series[2:], strict=True)),
         orders=timed.orders,
         seed=seed,
-        warmup=warmup,
+        warmup=protocol.warmup,
         conditions=conditions,
+        protocol=protocol,
+        unmeasured=unmeasured,
     )
 
 
@@ -100,15 +133,39 @@ def peak_memory_bytes() -> int | None:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _check(configs: Mapping[str, EncoderConfig], case: LatencyCase) -> None:
+def _build(
+    configs: Mapping[str, EncoderConfig], reference: EncoderConfig, case: LatencyCase, seed: int
+) -> tuple[Forwards, tuple[Unmeasured, ...]]:
+    """What is timed: reference, control, then the candidates that can be run; and why others cannot."""
+    forwards: Forwards = {}
+    for name in ("the reference", "the A/A control"):
+        try:
+            forwards[name] = forward(reference, case, seed)
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(f"{name} cannot be measured: {_first_line(error)}") from error
+    unmeasured: list[Unmeasured] = []
     for name, config in configs.items():
-        if case.length > config.max_positions:
-            raise ValueError(
-                f"latency at length {case.length} needs max_positions of at least that, got {config.max_positions} for "
-                f"{name}; shorten the case or lengthen the encoder"
-            )
-    if case.device != "cpu" and not torch.cuda.is_available():
-        raise ValueError(f"latency on {case.device!r} needs a GPU that torch sees, found none; use device cpu")
+        try:
+            forwards[name] = forward(config, case, seed)
+        except (ValueError, RuntimeError) as error:  # RuntimeError: torch's, out of memory and failed compilation too
+            unmeasured.append(Unmeasured(name=name, reason=_first_line(error)))
+    return forwards, tuple(unmeasured)
+
+
+def _series(configs: list[EncoderConfig], timed: Timed) -> list[LatencySeries]:
+    return [
+        LatencySeries(config=config, repeats=repeats, forward_ns=samples)
+        for config, repeats, samples in zip(configs, timed.repeats, timed.call_ns, strict=True)
+    ]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _present(**values: Any) -> dict[str, Any]:
+    """The values that are there."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 @contextlib.contextmanager
@@ -124,40 +181,6 @@ def _quiet(threads: int) -> Iterator[None]:
         torch.set_num_threads(threads_before)
         if collected_before:
             gc.enable()
-
-
-def _forward(name: str, config: EncoderConfig, case: LatencyCase, seed: int) -> Callable[[], None]:
-    """A function that runs one forward pass of an encoder with random weights and returns when it is done."""
-    device = torch.device(case.device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        encoder = Encoder(config).eval().requires_grad_(False).to(device)
-        token_ids = torch.randint(config.vocab_size, (case.batch, case.length)).to(device)
-    mask = torch.ones_like(token_ids, dtype=torch.bool)
-    token_types = torch.zeros_like(token_ids)
-
-    def forward() -> None:
-        encoder(token_ids, mask, token_types)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
-    if not encoder(token_ids, mask, token_types).feature_maps[-1].isfinite().all():
-        raise ValueError(f"latency needs finite activations, {name} with random weights gives others; check its config")
-    return forward
-
-
-def _conditions(case: LatencyCase) -> dict[str, Any]:
-    return provenance(device=case.device, threads=torch.get_num_threads()) | {
-        "interop_threads": torch.get_num_interop_threads()
-    }
-
-
-def _load_average() -> list[float] | None:
-    """Mean number of runnable processes over 1, 5 and 15 minutes; None where the system has none."""
-    try:
-        return list(os.getloadavg())
-    except (AttributeError, OSError):
-        return None
 
 
 def _now() -> str:

@@ -1,10 +1,11 @@
 """The raw samples of one latency session and their conditions, as a value; `search.values` makes it JSON and back."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from model_zoo.config import EncoderConfig
 from search.latency.case import LatencyCase
+from search.latency.protocol import Protocol
 
 SCHEMA = 1
 
@@ -29,6 +30,15 @@ class NamedSeries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unmeasured:
+    """A candidate that could not be measured."""
+
+    name: str
+    reason: str
+    """One line: it does not build, does not fit, gives numbers that are not finite."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LatencySession:
     """Candidates, the reference and a second copy of the reference (the A/A control), timed in the same rounds."""
 
@@ -43,6 +53,11 @@ class LatencySession:
     warmup: int
     conditions: dict[str, Any]
     """Machine, versions, thread counts, load average before and after (absent where the system has none), times."""
+    protocol: Protocol | None = None
+    """The rules of the session; None in a file from before they were written down."""
+    unmeasured: tuple[Unmeasured, ...] = ()
+    refused: tuple[str, ...] = ()
+    """Why sessions before this one were not kept, one line each."""
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -59,3 +74,12 @@ class LatencySession:
     def rounds(self) -> int:
         """Samples of every encoder."""
         return len(self.orders)
+
+
+class Outcome(NamedTuple):
+    """What measuring came to."""
+
+    session: LatencySession | None
+    """None where every session was refused."""
+    refused: tuple[str, ...]
+    """Why sessions were not kept, one line each."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from search.latency.case import LatencyCase
+from search.latency.case import LatencyCase, case_conditions
 from search.latency.session import LatencySession
 from search.record import Interval, Measurement
 
@@ -61,14 +61,18 @@ def summarise(session: LatencySession, *, seed: int = 0, resamples: int = 2000, 
     """
     everything = [session.reference, session.control, *(candidate.series for candidate in session.candidates)]
     samples = np.array([series.forward_ns for series in everything], dtype=np.float64)  # (series, round)
-    rows = _resampled_rounds(session.rounds, resamples, np.random.default_rng(seed))
-    latencies = _estimates(samples / 1e6, rows, level)
-    ratios = _estimates(samples / samples[0], rows, level)
+    latencies = estimates(samples / 1e6, seed=seed, resamples=resamples, level=level)
+    ratios = estimates(samples / samples[0], seed=seed, resamples=resamples, level=level)
     both = [EncoderLatency(latency_ms=one, ratio=two) for one, two in zip(latencies, ratios, strict=True)]
     names = [candidate.name for candidate in session.candidates]
     return SessionSummary(
         reference_ms=latencies[0], control=both[1], candidates=dict(zip(names, both[2:], strict=True))
     )
+
+
+def relative_width(estimate: Estimate) -> float:
+    """How wide an interval is, high / low - 1; infinite without an interval, which a single round has not."""
+    return math.inf if estimate.interval is None else estimate.interval.high / estimate.interval.low - 1
 
 
 def measurements(summary: SessionSummary, name: str, case: LatencyCase, reference: str) -> tuple[Measurement, ...]:
@@ -80,13 +84,7 @@ def measurements(summary: SessionSummary, name: str, case: LatencyCase, referenc
         reference: what the reference is called.
     """
     found, control = summary.candidates[name], summary.control.ratio
-    conditions: dict[str, Any] = {
-        "runtime": case.runtime,
-        "device": case.device,
-        "threads": case.threads,
-        "batch": case.batch,
-        "length": case.length,
-    }
+    conditions = case_conditions(case)
     compared = conditions | {"reference": reference, "control_ratio": control.value}
     if control.interval is not None:
         compared |= {"control_low": control.interval.low, "control_high": control.interval.high}
@@ -118,9 +116,10 @@ def _resampled_rounds(rounds: int, resamples: int, generator: np.random.Generato
     return ((starts + np.arange(length)) % rounds).reshape(resamples, -1)[:, :rounds]
 
 
-def _estimates(samples: Samples, rows: NDArray[np.int64], level: float) -> list[Estimate]:
-    """Median and interval of every series; samples (series, round), rows (resamples, round)."""
+def estimates(samples: Samples, *, seed: int = 0, resamples: int = 2000, level: float = 0.95) -> list[Estimate]:
+    """Median and interval, as `summarise` says, of every row of samples (series, round)."""
     rounds = samples.shape[1]
+    rows = _resampled_rounds(rounds, resamples, np.random.default_rng(seed))
     medians = np.median(samples, axis=1)
     if rounds < 2:
         return [Estimate(value=float(median), interval=None, n=rounds) for median in medians]

@@ -74,3 +74,24 @@ def test_runs_with_nothing_to_say_say_that(synthetic):
     assert text == "2 trials: 2 diverged. No trial has both an accuracy and a latency, so there is no front to show."
     assert "2 trials diverged: no accuracy" in more
     assert "nothing to compare it with" in sentences(synthetic, [synthetic.make_trial(0, synthetic.make_spec())])[0]
+
+
+def predicted(synthetic, knobs, ratio, measured=None, number=0):
+    record = make(synthetic, knobs, 70.0, ratio, number=number)
+    record["measurements"][1]["conditions"]["source"] = "predicted"
+    if measured is not None:
+        record["measurements"].append(synthetic.make_measurement("measured_latency_ratio", measured, "x reference"))
+    return record
+
+
+def test_the_page_says_where_predicted_and_measured_latency_differ(synthetic):
+    records = [
+        predicted(synthetic, (16, 4, 4), 0.50, 0.505),
+        predicted(synthetic, (32, 4, 4), 0.90, 1.00, number=1),
+        predicted(synthetic, (8, 4, 4), 0.30, number=2),
+    ]
+    text = sentences(synthetic, records)[1]
+    assert "1 of 2 lie inside the predicted 95 % interval, and the prediction is off by 5.5 % on average" in text
+    assert "outside are bottleneck 32: predicted 0.90 x, measured 1.00 x." in text
+    assert "for all 1 trial; none was measured" in sentences(synthetic, records[2:])[1]
+    assert "Latency is predicted" not in sentences(synthetic, [make(synthetic, (16, 4, 4), 70.0, 0.5)])[1]

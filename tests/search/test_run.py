@@ -359,3 +359,43 @@ def test_a_database_that_cannot_be_written_is_one_os_error(tiny: ModuleType, dat
 
 if sys.platform == "win32":  # pragma: no cover
     pytest.skip("processes are found through /proc", allow_module_level=True)
+
+
+def test_a_search_with_a_device_profile_measures_only_front_and_baseline(
+    tiny: ModuleType, data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from search.latency.measure import measure_latency
+    from search.latency.predictor import profile
+    from search.latency.protocol import fixed_rounds
+    from search.study import all_configurations, mark_of_space
+
+    folder, spec = data
+    search = tiny.tiny_search(spec, num_trials=4, confirmation_seeds=())
+    encoders = {mark: one.student for mark, one in all_configurations(search).items()}
+    sessions = [
+        measure_latency(encoders, search.baseline.student, case, seed=0, protocol=fixed_rounds(3))
+        for case in (search.latency, replace(search.latency, batch=1, length=1))
+    ]
+    found = profile(sessions[0], sessions[1], search.name, mark_of_space(search))
+    shutil.copytree(folder / "data", tmp_path / "data")
+    said: list[str] = []
+    summary = tiny.drive(replace(search, profile=found), tmp_path, said.append)
+    run = tmp_path / "tiny-smoke"
+    records = summary.records.values()
+    assert [path.name for path in (run / "latency").iterdir() if "front" in path.name] == ["front.json"]
+    assert all(json.loads(path.read_text())["session"] is None for path in (run / "latency").glob("generation-*.json"))
+    measured = [record for record in records if record.value("measured_latency_ratio") is not None]
+    assert 1 <= len(measured) <= len(records) == 4
+    for record in records:
+        (ratio,) = [one for one in record.measurements if one.metric == "latency_ratio"]
+        assert ratio.conditions["source"] == "predicted" and ratio.interval is not None
+        assert ratio.conditions["bound"] in ("launch", "compute")
+    said.clear()
+    tiny.drive(replace(search, profile=found), tmp_path, said.append)
+    assert not [line for line in said if "measured for real" in line]
+    with pytest.raises(
+        ValueError, match=r"a run whose latency was predicted by profile .*, asked for was measured; choose"
+    ):
+        tiny.drive(search, tmp_path)

@@ -15,9 +15,13 @@ import pytest
 import torch
 
 from model_zoo.config import EncoderConfig
-from search.latency.case import LatencyCase
+from model_zoo.encoder import Encoder
+from search.latency.case import DEPLOYED, LatencyCase
+from search.latency.deployed import deployed_pass
 from search.latency.lock import lock_path, measurement_lock
-from search.latency.measure import measure_latency, peak_memory_bytes
+from search.latency.measure import measure_latency, measure_until_kept, peak_memory_bytes
+from search.latency.protocol import fixed_rounds
+from search.latency.runtimes import free_bytes
 from search.latency.session import LatencySession
 from search.latency.summary import summarise
 from search.values import from_json, to_json
@@ -40,7 +44,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LatencySession
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("lock")))
         yield measure_latency(
-            {"same": TINY, "deep": replace(TINY, num_layers=8)}, TINY, CASE, seed=0, rounds=5, warmup=1
+            {"same": TINY, "deep": replace(TINY, num_layers=8)}, TINY, CASE, seed=0, protocol=fixed_rounds(5, warmup=1)
         )
 
 
@@ -51,7 +55,7 @@ def test_a_session_holds_a_sample_per_round_of_candidates_reference_and_control(
     assert all(sorted(order) == [0, 1, 2, 3] for order in session.orders)
     assert session.conditions["threads"] == 1
     assert session.conditions["versions"]["torch"].startswith(torch.__version__.split("+")[0])
-    assert "machine" in session.conditions and "keeps_freed_memory" in session.conditions
+    assert {"machine", "thread_pools"} <= set(session.conditions) and "keeps_freed_memory" in session.conditions
     if hasattr(os, "getloadavg"):
         assert len(session.conditions["load_before"]) == len(session.conditions["load_after"]) == 3
 
@@ -85,8 +89,7 @@ def test_threads_garbage_collection_and_random_numbers_are_as_before(
         TINY,
         replace(CASE, threads=threads + 1),
         seed=0,
-        rounds=1,
-        warmup=1,
+        protocol=fixed_rounds(1, warmup=1),
         progress=lambda done, total: seen.append((torch.get_num_threads(), gc.isenabled())),
     )
     assert seen == [(threads + 1, False)] * 2
@@ -95,21 +98,53 @@ def test_threads_garbage_collection_and_random_numbers_are_as_before(
 
 
 def test_an_encoder_shorter_than_the_case_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="latency at length 17 needs max_positions of at least that, got 16 for thin"):
-        measure_latency({"thin": TINY}, replace(TINY, max_positions=32), LatencyCase(batch=1, length=17), seed=0,
-                        rounds=1, warmup=1)  # fmt: skip
+    with pytest.raises(ValueError, match="the reference cannot be measured: latency at length 17 needs max_positions"):
+        measure_latency({}, TINY, LatencyCase(batch=1, length=17), seed=0, protocol=fixed_rounds(1))
+
+
+def test_a_candidate_that_cannot_be_measured_is_named_and_the_others_go_on() -> None:
+    wide = replace(TINY, max_positions=32)
+    session = measure_latency(
+        {"short": TINY, "fits": wide}, wide, LatencyCase(batch=1, length=17), seed=0, protocol=fixed_rounds(1)
+    )
+    assert [candidate.name for candidate in session.candidates] == ["fits"]
+    (missing,) = session.unmeasured
+    assert missing.name == "short"
+    assert missing.reason == (
+        "latency at length 17 needs max_positions of at least that, got 16; shorten the case or lengthen the encoder"
+    )
+
+
+def test_a_batch_that_does_not_fit_is_refused_before_it_is_tried() -> None:
+    if free_bytes("cpu") is None:
+        pytest.skip("this system does not say")
+    huge = LatencyCase(batch=10**9, length=16)
+    with pytest.raises(ValueError, match=r"a batch of 1000000000 x 16 needs at least .* GB .* are free; use a smaller"):
+        measure_latency({}, TINY, huge, seed=0, protocol=fixed_rounds(1))
+
+
+def test_a_session_with_too_wide_a_control_is_done_again_and_then_given_up() -> None:
+    strict = replace(fixed_rounds(4, warmup=1, control_width=1e-9), repeats=2)
+    outcome = measure_until_kept({"same": TINY}, TINY, CASE, seed=0, protocol=strict)
+    assert outcome.session is None and len(outcome.refused) == 3
+    assert "A/A control's 95 % interval must be at most 1e-07 % wide, it is" in outcome.refused[0]
+    generous = replace(strict, control_width=1e9)
+    kept = measure_until_kept({"same": TINY}, TINY, CASE, seed=0, protocol=generous)
+    assert kept.session is not None and kept.refused == kept.session.refused == ()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match="latency on 'cuda' needs a GPU that torch sees, found none; use device cpu"):
-        measure_latency({}, TINY, replace(CASE, device="cuda"), seed=0, rounds=1, warmup=1)
+        measure_latency({}, TINY, replace(CASE, device="cuda"), seed=0, protocol=fixed_rounds(1))
 
 
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("runtime", "onnx", "runtime must be one of eager; got 'onnx'"),
+        ("runtime", "onyx", "runtime must be one of eager, compile, cuda-graph, folded, onnx, onnx-int8; got 'onyx'"),
+        ("dtype", "int4", "dtype must be one of float32, bfloat16; got 'int4'"),
+        ("runtime", "cuda-graph", "runtime cuda-graph needs a GPU, got device 'cpu'; use device cuda or runtime eager"),
         ("device", "", "device must be a name such as cpu or cuda:0, got ''"),
         ("threads", 0, "threads must be a whole number of at least 1, got 0"),
         ("batch", True, "batch must be a whole number of at least 1, got True"),
@@ -188,3 +223,21 @@ def test_peak_memory_counts_bytes_and_does_not_fall_when_memory_is_given_back() 
     before, during, after = map(int, done.stdout.split())
     assert before > 20_000_000  # an interpreter with torch
     assert during > before + 150_000_000 and after > 0.99 * during  # 200 MB
+
+
+def test_deployed_runtimes_compute_what_the_encoder_computes() -> None:
+    torch.manual_seed(0)
+    encoder = Encoder(replace(TINY, norm="no_norm")).eval()
+    ids = torch.randint(40, (2, 9))
+    batch = (ids, torch.ones_like(ids, dtype=torch.bool), ids % 2)
+    with torch.inference_mode():
+        expected = encoder(*batch).feature_maps[-1]
+        for runtime in DEPLOYED:
+            found = deployed_pass(encoder, LatencyCase(runtime=runtime, batch=2, length=9), batch)()
+            bound = 0.1 if runtime == "onnx-int8" else 1e-5  # int8: one part in 256 per product, a dozen deep
+            assert (found - expected).abs().max() <= bound * expected.abs().max()
+
+
+def test_a_deployed_runtime_is_for_float32_on_the_cpu() -> None:
+    with pytest.raises(ValueError, match="runtime onnx is for float32 on the CPU, got bfloat16 on 'cpu'"):
+        LatencyCase(runtime="onnx", dtype="bfloat16", batch=1, length=8)

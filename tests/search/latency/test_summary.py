@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from model_zoo.config import EncoderConfig
 from search.latency.case import LatencyCase
 from search.latency.interleave import interleave
+from search.latency.protocol import Protocol
 from search.latency.session import LatencySeries, LatencySession, NamedSeries
+from search.latency.stopping import refusal, stopper
 from search.latency.summary import measurements, summarise
 from search.record import Interval
 
@@ -28,6 +31,7 @@ class Machine:
     drift: float = 0.0
     noise: float = 0.0
     burst_share: float = 0.0
+    heavy_tails: bool = False
     now_ns: float = 0.0
     slow: float = field(default=0.0)
 
@@ -38,14 +42,18 @@ class Machine:
         def function() -> None:
             self.slow += self.generator.normal(0.0, self.drift)
             burst = self.generator.exponential(1.0) if self.generator.random() < self.burst_share else 0.0
-            self.now_ns += nominal_ns * math.exp(self.slow + self.generator.normal(0.0, self.noise)) * (1 + burst)
+            quick = self.generator.standard_t(2) if self.heavy_tails else self.generator.normal()
+            self.now_ns += nominal_ns * math.exp(self.slow + self.noise * quick) * (1 + burst)
 
         return function
 
 
-def simulate(machine: Machine, candidates_ns: list[float], *, rounds: int, seed: int = 0) -> LatencySession:
+def simulate(
+    machine: Machine, candidates_ns: list[float], *, rounds: int, seed: int = 0, protocol: Protocol | None = None
+) -> LatencySession:
     functions = [machine.work(nominal) for nominal in (10e6, 10e6, *candidates_ns)]
-    timed = interleave(functions, rounds=rounds, warmup=1, seed=seed, clock=machine.clock)
+    enough = None if protocol is None else stopper(protocol, clock=machine.clock)
+    timed = interleave(functions, rounds=rounds, warmup=1, seed=seed, clock=machine.clock, enough=enough)
     series = [
         LatencySeries(config=CONFIG, repeats=repeats, forward_ns=samples)
         for repeats, samples in zip(timed.repeats, timed.call_ns, strict=True)
@@ -110,6 +118,57 @@ def test_the_interval_of_a_ratio_covers_the_truth_about_as_often_as_it_says(roun
         covered += [covers(summary.control.ratio.interval, 1.0)]
         covered += [covers(summary.candidates["candidate 0"].ratio.interval, 0.4)]
     assert 0.92 <= np.mean(covered) <= 1.0
+
+
+MACHINES: dict[str, dict[str, Any]] = {
+    "drift": {"drift": 0.005, "noise": 0.02},
+    "bursts": {"drift": 0.002, "noise": 0.01, "burst_share": 0.05},
+    "heavy tails": {"drift": 0.002, "noise": 0.01, "burst_share": 0.01, "heavy_tails": True},
+}
+
+
+@pytest.mark.parametrize("kind", MACHINES)
+def test_stopping_when_intervals_are_narrow_leaves_the_coverage_where_it_should_be(kind: str) -> None:
+    protocol = Protocol(warmup=1, seconds=None, most_rounds=345, interval_width=0.02)
+    generator = np.random.default_rng(11)
+    covered, rounds = [], set()
+    for seed in range(500):
+        machine = Machine(generator, **MACHINES[kind])
+        session = simulate(machine, [4e6], rounds=protocol.most_rounds, seed=seed, protocol=protocol)
+        summary = summarise(session, resamples=400)
+        rounds.add(session.rounds)
+        covered.append(covers(summary.candidates["candidate 0"].ratio.interval, 0.4))
+    assert len(rounds) > 2 and rounds <= set(protocol.looks)
+    assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_a_session_ends_when_its_time_is_up_at_the_end_of_a_round() -> None:
+    protocol = Protocol(seconds=1.0, interval_width=None)
+    session = simulate(Machine(np.random.default_rng(0), noise=0.2), [4e6], rounds=1000, protocol=protocol)
+    assert session.rounds == 18  # warm-up included, 0.056 s a round: two calls of 10, 10 and 4 ms (4 ms twice timed)
+
+
+def test_a_control_that_is_too_wide_refuses_the_session() -> None:
+    summary = summarise(simulate(Machine(np.random.default_rng(0), noise=0.2), [4e6], rounds=20))
+    assert refusal(Protocol(control_width=10.0), summary) is None
+    assert refusal(Protocol(control_width=None), summary) is None
+    reason = refusal(Protocol(control_width=0.05), summary)
+    assert reason is not None and "must be at most 5 % wide, it is" in reason and "after 20 rounds" in reason
+    single = summarise(simulate(Machine(np.random.default_rng(0)), [4e6], rounds=1))
+    assert "has no interval after 1 round;" in str(refusal(Protocol(), single))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"least_rounds": 0}, "least rounds of a latency session must be a whole number of at least 1, got 0"),
+        ({"most_rounds": 5}, "least rounds of a latency session must be at most the most, got 20 and 5"),
+        ({"seconds": 0.0}, "seconds of a latency session must be above 0 and finite, got 0.0"),
+    ],
+)
+def test_a_protocol_that_makes_no_session_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Protocol(**fields)
 
 
 def test_a_summary_repeats_with_its_seed_and_does_not_depend_on_other_candidates() -> None:
