@@ -66,7 +66,7 @@ class StudyPrediction:
     """Of the largest trial: what one worker needs."""
     disk_bytes: int
     race_seconds: float = 0.0
-    """Of the race of learning rates, its teachers included; part of core_seconds."""
+    """Of the race of learning rates, its teachers included, part of core_seconds; 0 where there is none."""
 
 
 def predict_study(study: Search | Ablation) -> StudyPrediction:
