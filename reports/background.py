@@ -77,8 +77,17 @@ def provenance(run: Run) -> list[tuple[str, str]]:
         ("first trial started", min((str(item["started"]) for item in kept if item.get("started")), default=MISSING)),
         ("last trial finished", max((str(item["finished"]) for item in kept if item.get("finished")), default=MISSING)),
         ("restarts of trials", str(sum(n for item in kept if isinstance(n := item.get("restarts"), int)))),
+        *_raced_rates(run.study),
     ]
     return facts
+
+
+def _raced_rates(study: Record) -> list[tuple[str, str]]:
+    """The learning rates that a race chose, one fact per norm type; none without a race."""
+    result = study.get("race")
+    races = result.get("races") if isinstance(result, dict) else None
+    listed = [race for race in races if isinstance(race, dict)] if isinstance(races, list) else []
+    return [(f"learning rate raced, {words(race.get('norm'))}", words(race.get("rate"))) for race in listed]
 
 
 def words(value: Any, missing: str = MISSING) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
+from search.race import contenders
 from search.recipe import FineTuning, PreTraining
 from search.study import Ablation, Search, all_configurations, plan
 from search.trial import TrialSpec, teachers_of
@@ -64,12 +65,16 @@ class StudyPrediction:
     memory_bytes: int
     """Of the largest trial: what one worker needs."""
     disk_bytes: int
+    race_seconds: float = 0.0
+    """Of the race of learning rates, its teachers included, part of core_seconds; 0 where there is none."""
 
 
 def predict_study(study: Search | Ablation) -> StudyPrediction:
     """The cost of a study. Of a search it is that of trials spread over its whole space."""
+    runners: list[TrialSpec] = []
     if isinstance(study, Ablation):
         specs = [one.spec for one in plan(study)]
+        runners = [runner.spec for runner in contenders(study)]
         num_trials, teachers = len(specs), teachers_of(specs)
     else:
         specs = list(all_configurations(study).values())
@@ -80,12 +85,15 @@ def predict_study(study: Search | Ablation) -> StudyPrediction:
     costs = [predict(spec) for spec in specs]
     trial_seconds = sum(cost.train_seconds for cost in costs) / len(costs)
     teacher_seconds = predict(teachers[0]).train_seconds if teachers else 0.0
+    race_seconds = sum(predict(spec).train_seconds for spec in [*runners, *teachers_of(runners)])
+    race_bytes = sum(predict(spec).disk_bytes for spec in runners)
     return StudyPrediction(
-        core_seconds=num_trials * trial_seconds + len(teachers) * teacher_seconds,
+        core_seconds=num_trials * trial_seconds + len(teachers) * teacher_seconds + race_seconds,
         trial_seconds=trial_seconds,
         teacher_seconds=teacher_seconds,
         memory_bytes=max(cost.memory_bytes for cost in costs),
-        disk_bytes=sum(cost.disk_bytes for cost in costs) * num_trials // len(costs),
+        disk_bytes=sum(cost.disk_bytes for cost in costs) * num_trials // len(costs) + race_bytes,
+        race_seconds=race_seconds,
     )
 
 

@@ -12,7 +12,7 @@ from search.values import from_json, to_json
 
 SCHEMA = 1
 Status = Literal["complete", "diverged", "failed"]
-Role = Literal["search", "arm", "confirmation", "teacher"]
+Role = Literal["search", "arm", "confirmation", "teacher", "race"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

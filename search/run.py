@@ -24,7 +24,9 @@ from search.generation import (
     write_generation,
 )
 from search.given_teacher import GivenTeacher
+from search.hold_race import hold_race, with_known_rates
 from search.latency.session import Outcome
+from search.race import contenders
 from search.record import (
     Measurement,
     Proposal,
@@ -60,14 +62,20 @@ def run_study(
         about: what else study.json is to say (command, data report, majority classes).
 
     Raises:
-        ValueError: the folder belongs to another run or is in use, or the teacher cannot be trained.
+        ValueError: the folder belongs to another run or is in use, the teacher cannot be trained, or no
+            candidate of the study's race can.
         DiskFullError: nothing finished is lost; the same command goes on.
     """
     if isinstance(study, Search):
         check_search(replace(study, latency=replace(study.latency, device=options.device)))
     else:
         plan(study)
+        contenders(study)
+        study = with_known_rates(study, home.run)
     with open_run(home.run, study_document(study, about)):
+        if isinstance(study, Ablation) and study.race is not None:
+            study = hold_race(study, home, options, watcher)
+            update_study(home.run, **study_document(study, about))
         found = read_records(home.run, quarantine=True)
         for problem in found.problems:
             watcher.say(problem)

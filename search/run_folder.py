@@ -8,6 +8,7 @@ from typing import Any
 
 from search.files import read_json, write_whole
 from search.fingerprint import fingerprint
+from search.race import race_fingerprint
 from search.study import Ablation, Search
 from search.values import to_json
 
@@ -24,6 +25,8 @@ def study_document(study: Search | Ablation, about: Mapping[str, Any]) -> dict[s
             "seeds": list(study.seeds),
             "smallest_effect": study.smallest_effect,
         }
+        if study.race is not None:
+            arms["race_fingerprint"] = race_fingerprint(study)
     return {
         "schema": SCHEMA,
         "study": study.name,
@@ -73,11 +76,14 @@ def check_run(folder: Path, document: Mapping[str, Any]) -> None:
     found = read_json(path)
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         raise ValueError(f"{folder.name}/study.json must have schema {SCHEMA}, got another version; use --runs")
-    for name, what in (("study", "study"), ("scale", "scale"), ("baseline_fingerprint", "recipe or data")):
-        if found.get(name) != document[name]:
+    names = [("study", "study"), ("scale", "scale"), ("race_fingerprint", "race, recipe or data")]
+    if "race_fingerprint" not in document:  # a race changes the baseline's rate, and so its fingerprint
+        names.append(("baseline_fingerprint", "recipe or data"))
+    for name, what in names:
+        if found.get(name) != document.get(name):
             raise ValueError(
                 f"{folder.name} belongs to another run: its {what} is {found.get(name)}, asked for was "
-                f"{document[name]}; choose another folder with --runs"
+                f"{document.get(name)}; choose another folder with --runs"
             )
     if found.get("profile") != document.get("profile"):
         raise ValueError(

@@ -91,6 +91,23 @@ class Equal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Race:
+    """A small race of learning rates before an ablation, one per norm type of its arms (`search/race.py`).
+
+    For ablations alone: a search may get one later.
+    """
+
+    candidates: tuple[float, ...]
+    """Peak rates of pre-training and knowledge transfer; fine-tuning keeps its own."""
+    seed: int
+    """Outside the study, so that no trial that is compared was chosen among others."""
+
+    def __post_init__(self) -> None:
+        if len(set(self.candidates)) < max(2, len(self.candidates)):
+            raise ValueError(f"a race needs two or more different candidates, got {self.candidates}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ablation:
     """Arms compared inside seeds (blocks). The first arm is the baseline of every contrast."""
 
@@ -107,6 +124,8 @@ class Ablation:
     """The widest 95 % interval (high / low - 1) of the A/A control with which a session is kept; None keeps all."""
     equal: tuple[Equal, ...] = ()
     scaling: tuple[Scaling, ...] = ()
+    race: Race | None = None
+    """Chooses the learning rate of all arms of a norm type before anything else is trained."""
 
     @property
     def kind(self) -> Literal["ablation"]:
@@ -173,6 +192,10 @@ def _check_distinct(study: Ablation) -> None:
         raise ValueError(f"{study.name}: every arm must have a name of its own, got {repeated[0]!r} twice")
     if len(set(study.seeds)) < len(study.seeds):
         raise ValueError(f"{study.name}: seeds must differ, got {study.seeds}; a seed run twice is one block")
+    if study.race is not None and study.race.seed in study.seeds:
+        raise ValueError(
+            f"{study.name}: the race must be on a seed outside the study, got {study.race.seed}, one of {study.seeds}"
+        )
     seen: dict[str, str] = {}
     for arm in study.arms:
         other = seen.setdefault(fingerprint(at_seed(arm.spec, 0)), arm.name)

@@ -6,6 +6,7 @@ Imports nothing heavy.
 from dataclasses import dataclass
 
 from search.budget import Assumptions, StageBudget, gpu_hours, stages_of
+from search.race import contenders
 from search.study import Ablation, Search, all_configurations, plan
 from search.trial import TrialSpec, teachers_of
 
@@ -46,9 +47,14 @@ class StudyBudget:
 def study_budget(study: Search | Ablation, assumed: Assumptions) -> StudyBudget:
     """The budget of a study, its teachers included; latency sessions and scoring are not counted."""
     if isinstance(study, Ablation):
-        teachers = teachers_of(one.spec for one in plan(study))
+        runners = contenders(study)
+        teachers = teachers_of([*(one.spec for one in plan(study)), *(runner.spec for runner in runners)])
         arms = [_alike(arm.name, [arm.spec] * len(study.seeds), assumed) for arm in study.arms]
-        return StudyBudget(assumed=assumed, trials=(*_teachers(teachers, assumed), *arms))
+        races = [
+            _alike(f"race of {norm}", [runner.spec for runner in runners if runner.norm == norm], assumed)
+            for norm in dict.fromkeys(runner.norm for runner in runners)
+        ]
+        return StudyBudget(assumed=assumed, trials=(*_teachers(teachers, assumed), *races, *arms))
     seeds = len(study.confirmation_seeds)
     teachers = teachers_of([study.baseline]) * (1 + seeds)
     # The front is about a quarter of the trials; it and the baseline are trained again with every fresh seed.
@@ -70,7 +76,7 @@ def _teachers(teachers: list[TrialSpec], assumed: Assumptions) -> list[TrialBudg
 
 
 def _alike(name: str, specs: list[TrialSpec], assumed: Assumptions) -> TrialBudget:
-    """Trials that differ in their seeds alone."""
+    """Trials that differ in seeds or rates alone."""
     flops = len(specs) * _flops(specs[0], assumed)
     return TrialBudget(
         name=name,

@@ -68,7 +68,7 @@ def clean_run(run: Path, *, dry_run: bool) -> dict[str, Any]:
     """Remove checkpoints of finished trials, quarantined files and the weights that nothing shown needs.
 
     Records, latency samples, study.json and optuna.db always stay; so do the weights of front and baseline. Teachers
-    lie outside the run, shared, and are not touched.
+    lie outside the run, shared, and are not touched. Of a finished race its trial files are enough.
 
     Raises:
         ValueError: not a run folder, or a driver is at work in it.
@@ -82,6 +82,8 @@ def clean_run(run: Path, *, dry_run: bool) -> dict[str, Any]:
     doomed = [path for path in sorted((run / "weights").glob("*.safetensors")) if path.stem not in keep]
     doomed += [path for path in sorted((run / "checkpoints").glob("*.safetensors")) if path.stem in finished]
     doomed += [path for path in sorted((run / "quarantine").glob("*")) if path.is_file()]
+    if (run / "race.json").exists():
+        doomed += sorted((run / "race" / "weights").glob("*.safetensors"))
     doomed += sorted(run.rglob(".*.tmp"))
     size = sum(path.stat().st_size for path in doomed)
     if not dry_run:

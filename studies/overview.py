@@ -89,6 +89,7 @@ def _ablation(study: Ablation) -> dict[str, Any]:
         ],
         "seeds": list(study.seeds),
         "smallest_effect": study.smallest_effect,
+        "race": to_json(study.race),
         "trials": [
             {"fingerprint": fingerprint(one.spec), "arm": one.arm, "seed": one.seed, **_cost(one.spec)}
             for one in trials
@@ -135,7 +136,7 @@ def overview_lines(found: dict[str, Any]) -> list[str]:
         for arm in found["arms"]:
             lines.append(f"  {arm['name']}: {arm['because']}")
             lines += [f"    {c['field']}: {_short(c['before'])} -> {_short(c['after'])}" for c in arm["changes"]]
-        lines.append(f"  {len(found['seeds'])} seeds, {len(found['trials'])} trials, paired by seed")
+        lines += [f"  {len(found['seeds'])} seeds, {len(found['trials'])} trials, paired by seed", *_race_lines(found)]
         lines += [
             f"  {one['fingerprint']}  {one['arm']:<10} seed {one['seed']}  {one['parameters']:,} parameters, "
             f"{one['flops']:,} FLOPs"
@@ -162,6 +163,16 @@ def _given_lines(given: dict[str, Any] | None) -> list[str]:
     if given["refused"]:
         lines.append(f"  this study cannot run with it, and is shown with its own teacher: {given['refused']}")
     return lines
+
+
+def _race_lines(found: dict[str, Any]) -> list[str]:
+    if found["race"] is None:
+        return []
+    rates = ", ".join(f"{rate:g}" for rate in found["race"]["candidates"])
+    seed, took = found["race"]["seed"], time_text(found["predicted"]["race_seconds"])
+    return [
+        f"  a race of the rates {rates} comes first (seed {seed}, {took} of one core); winners enter the fingerprints"
+    ]
 
 
 def _predicted_lines(predicted: dict[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """A search and an ablation small enough to be run many times, and a driver of them that a test can kill.
 
-As a script it runs in a process of its own: `tiny_study.py search|ablation RUNS WORKERS` drives a study and says what
-happens on stdout, one line each, with `progress FINGERPRINT STAGE UPDATES` in between; `tiny_study.py thinbert ...` is
+As a script it runs in a process of its own: `tiny_study.py search|ablation|race RUNS WORKERS` drives a study and says
+what happens on stdout, one line each, with `progress FINGERPRINT STAGE UPDATES` in between; `tiny_study.py thinbert` is
 the command line with the tiny search as its only study. `--file-bytes N` before either makes longer files fail to be
 written, as on a full disk.
 """
@@ -25,7 +25,7 @@ from search.data.source import DataSources
 from search.data.spec import DataSpec
 from search.latency.case import LatencyCase
 from search.recipe import FineTuning, KnowledgeTransfer, Optimizer, PreTraining, Recipe
-from search.study import Ablation, Arm, Search, Study, Suggests
+from search.study import Ablation, Arm, Race, Search, Study, Suggests
 from search.trial import TrialSpec
 
 SOURCES = DataSources(
@@ -107,6 +107,11 @@ def tiny_ablation(data: DataSpec) -> Ablation:
     )
 
 
+def tiny_race(data: DataSpec, *candidates: float) -> Ablation:
+    """The tiny ablation at one seed with a race; its first arm, which is what runs, has no teacher."""
+    return replace(tiny_ablation(data), seeds=(0,), race=Race(candidates=candidates or (1e-12, 3e-3, 1e9), seed=99))
+
+
 STUDY = Study(
     name="tiny",
     question="Does it come back?",
@@ -123,13 +128,13 @@ def home(runs: Path) -> Any:
 
 
 def run(kind: str, runs: Path, watcher: Any, **options: Any) -> Any:
-    """Prepare the data and run one of the two studies in this process."""
+    """Prepare the data and run one of the studies in this process."""
     from search.data.prepare import prepare
     from search.run import Options, run_study
 
     data = prepare(SOURCES, runs / "data")
     watcher.say("data prepared")
-    declared = tiny_search(data) if kind == "search" else tiny_ablation(data)
+    declared = {"search": tiny_search, "ablation": tiny_ablation, "race": tiny_race}[kind](data)
     about = {"command": "tiny"}
     return run_study(declared, home(runs), Options(**{"checkpoint_seconds": 0.0, **options}), about, watcher)
 
@@ -147,7 +152,7 @@ def main() -> None:
     """The driver as a process."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--file-bytes", type=int)
-    parser.add_argument("kind", choices=("search", "ablation", "thinbert"))
+    parser.add_argument("kind", choices=("search", "ablation", "race", "thinbert"))
     parser.add_argument("rest", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
     if arguments.file_bytes is not None:
