@@ -143,7 +143,7 @@ def test_wanted_configurations_come_after_the_papers(search: Search) -> None:
 
 @pytest.mark.parametrize("fields", [{"trials": 3}, {"first": ("num_heads=2",)}])
 def test_an_ablation_takes_neither_trials_nor_configurations(ablation: Ablation, fields: dict[str, Any]) -> None:
-    message = "knowledge-transfer compares planned arms; --trials and --try are for searches"
+    message = "knowledge-transfer compares planned arms; --trials, --try and --profile are for searches"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         apply_request(request(**fields), ablation)
     assert apply_request(request(), ablation) is ablation
