@@ -5,6 +5,7 @@ from typing import Any
 
 from model_zoo.cost import cost
 from search.predict import Prediction, predict
+from search.recipe import TaskDistillation, TripleLoss
 
 
 def test_a_prediction_is_positive_in_every_part(make_spec: Any) -> None:
@@ -62,3 +63,25 @@ def test_the_disk_holds_the_encoder_once_and_once_per_task(make_spec: Any) -> No
 def test_a_prediction_is_a_value(make_spec: Any) -> None:
     assert predict(make_spec()) == predict(make_spec())
     assert isinstance(predict(make_spec()), Prediction)
+
+
+def seconds_of(spec: Any, **fields: Any) -> float:
+    return predict(replace(spec, recipe=replace(spec.recipe, **fields))).train_seconds
+
+
+def test_every_strategy_and_objective_has_its_own_price(make_spec: Any) -> None:
+    spec = make_spec(with_teacher=True)
+    recipe = spec.recipe
+    transfer, tuning = recipe.knowledge_transfer, recipe.fine_tuning
+    progressive = seconds_of(spec)
+    # Joint runs all blocks at every step, auxiliary the vocabulary's logits too.
+    joint = seconds_of(spec, knowledge_transfer=replace(transfer, strategy="joint"))
+    auxiliary = seconds_of(spec, knowledge_transfer=replace(transfer, strategy="auxiliary"))
+    assert progressive < joint < auxiliary
+    triple = replace(recipe.pre_training, teacher_share=0.0, triple=TripleLoss())
+    assert seconds_of(spec, pre_training=triple) > progressive
+    logits = TaskDistillation(teacher_share=0.5)
+    stage = replace(transfer, strategy="joint", copied="nothing")
+    both = replace(logits, intermediate=stage)
+    distilled, two_stages = (seconds_of(spec, fine_tuning=replace(tuning, distillation=one)) for one in (logits, both))
+    assert progressive < distilled < two_stages

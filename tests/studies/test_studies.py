@@ -67,6 +67,20 @@ def test_the_arms_of_the_transfer_study_differ_in_training_alone(scale: Scale, t
 
 
 @pytest.mark.parametrize("scale", SCALES)
+def test_the_arms_of_the_methods_study_share_student_teacher_and_updates(scale: Scale, tmp_path: Any) -> None:
+    study = declared("transfer-methods", scale, tmp_path)
+    assert isinstance(study, Ablation)
+    assert [arm.name for arm in study.arms][:6] == ["bare", "PD", "PD + FMT", "AKT", "JKT", "PKT"]
+    assert len({arm.spec.student for arm in study.arms}) == 1
+    assert len({arm.spec.recipe.student_updates for arm in study.arms}) == 1
+    assert len({arm.spec.recipe.fine_tuning.updates_per_task for arm in study.arms}) == 1
+    # A teacher where something is learned from it, and only there; and it is the same one.
+    assert all((arm.spec.teacher is not None) == arm.spec.recipe.needs_teacher for arm in study.arms)
+    assert len({arm.spec.teacher for arm in study.arms if arm.spec.teacher}) == 1
+    assert study.arms[5].spec == student_trial(scale, study.baseline.data, 0, average_heads=False)
+
+
+@pytest.mark.parametrize("scale", SCALES)
 def test_the_ratios_of_the_paper_survive_the_scaling(scale: Scale, tmp_path: Any) -> None:
     data = known_data_spec(load_study("student-search").sources(scale), tmp_path)
     student, teacher = student_encoder(scale, data), teacher_encoder(scale, data)

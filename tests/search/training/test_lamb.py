@@ -141,3 +141,44 @@ def test_a_closure_is_called_with_gradients_on_and_its_loss_returned() -> None:
 def test_a_setting_that_cannot_be_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Lamb([torch.nn.Parameter(torch.ones(1))], **arguments)
+
+
+def timm_step(
+    weights: list[Tensor], gradients: list[Tensor], state: dict[str, Any], *, lr: float, decay: float
+) -> list[Tensor]:
+    """One step of timm's Lamb (timm/optim/lamb.py of 1.0.31, defaults: bias correction, averaged gradients, global norm
+    clipped to 1, no trust ratio for groups without decay), written out in float64.
+
+    timm itself is no dependency: it needs torchvision, whose builds are tied to other builds of torch.
+    """
+    state["t"] = t = state.get("t", 0) + 1
+    norm = math.sqrt(sum(gradient.square().sum().item() for gradient in gradients))
+    after = []
+    for i, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
+        g = gradient / max(norm, 1.0)
+        m = state[f"m{i}"] = 0.9 * state.get(f"m{i}", torch.zeros_like(weight)) + 0.1 * g
+        v = state[f"v{i}"] = 0.999 * state.get(f"v{i}", torch.zeros_like(weight)) + 0.001 * g * g
+        update = (m / (1 - 0.9**t)) / (v.sqrt() / math.sqrt(1 - 0.999**t) + 1e-6)
+        if decay:
+            update = update + decay * weight
+            weight_norm, update_norm = weight.norm().item(), update.norm().item()
+            update = update * (weight_norm / update_norm if weight_norm > 0 and update_norm > 0 else 1.0)
+        after.append(weight - lr * update)
+    return after
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+def test_with_bias_correction_and_clipping_it_is_timms_step_by_step(decay: float) -> None:
+    parameters = [torch.nn.Parameter(value) for value in tensors(0)]
+    optimizer = Lamb(parameters, lr=0.01, weight_decay=decay, adapt=decay > 0, bias_correction=True)
+    expected, state = [parameter.detach().clone() for parameter in parameters], dict[str, Any]()
+    for step in range(20):
+        gradients = [3.0 * value for value in tensors(50 + step)]
+        expected = timm_step(expected, gradients, state, lr=0.01, decay=decay)
+        norm = torch.linalg.vector_norm(torch.stack([gradient.norm() for gradient in gradients]))
+        assert norm > 1  # clipped: by the training loop here, in the optimizer there
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient / norm
+        optimizer.step()
+        for parameter, wanted in zip(parameters, expected, strict=True):
+            torch.testing.assert_close(parameter.detach(), wanted, rtol=1e-10, atol=1e-12)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from search.training.schedules import constant, pkt_multiplier, warmup_linear
+from search.training.schedules import constant, pkt_multiplier, warmup_linear, warmup_polynomial
 
 
 def test_the_constant_schedule_is_one() -> None:
@@ -60,3 +60,14 @@ def test_a_phase_of_one_step_trains() -> None:
 def test_a_step_that_cannot_be_is_refused(call, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_polynomial_decay_of_power_one_is_the_linear_one_and_others_are_powers_of_it() -> None:
+    for step in range(20):
+        linear = warmup_linear(step, 20, 5, 0.1)
+        assert warmup_polynomial(step, 20, 5, 0.1, 1.0) == pytest.approx(linear, rel=1e-12)
+        if step >= 5:
+            expected = 0.1 + 0.9 * (1 - (step - 5) / 15) ** 0.5
+            assert warmup_polynomial(step, 20, 5, 0.1, 0.5) == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(ValueError, match=r"^power of the decay must be above 0, got 0\.0$"):
+        warmup_polynomial(0, 20, 5, 0.1, 0.0)
