@@ -13,9 +13,10 @@ from search.distillation.patient import patient_loss
 from search.distillation.tinybert import prediction_loss
 from search.recipe import PatientStates, TaskDistillation
 from search.training.fine_tuning import fine_tuning_stage, task_batches
-from search.training.students import multi_task_network, separate, task_network, teacher_task_network
+from search.training.students import multi_task_network, separate, task_network
 from search.training.task_losses import distilled_loss, mixed_loss, task_loss
 from search.training.task_stages import multi_task_stage, turn_order
+from search.training.teacher_network import teacher_task_network
 
 
 @pytest.fixture(params=["sentiment", "answering", "similarity"])
