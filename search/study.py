@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
+from search.claim import LEVEL, Claim, check_blocks, check_claims
 from search.data.source import DataSources
 from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
@@ -16,7 +17,6 @@ from search.trial import TrialSpec
 
 Scale = Literal["smoke", "cpu", "gpu", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "cpu", "gpu", "paper")
-SIGNIFICANCE = 0.05
 
 
 class Suggests(Protocol):
@@ -126,6 +126,10 @@ class Ablation:
     scaling: tuple[Scaling, ...] = ()
     race: Race | None = None
     """Chooses the learning rate of all arms of a norm type before anything else is trained."""
+    claims: tuple[Claim, ...] = ()
+    """What the page judges, as one family; declared before the run, kept in study.json."""
+    latency_sessions: int = 1
+    """Measuring sessions, each an interval of its own; claims on latency need six or more."""
 
     @property
     def kind(self) -> Literal["ablation"]:
@@ -168,21 +172,31 @@ def plan(study: Ablation) -> tuple[Planned, ...]:
 
     Raises:
         ValueError: two arms are the same trial (a dead knob) or share a name, a seed is repeated, arms said to be equal
-            are not, or the seeds are too few for any verdict (the two-sided sign-flip test cannot go below
-            2^(1 - seeds), times the arms compared).
+            are not, a claim speaks of no arm, or the seeds are too few for any verdict (the two-sided sign-flip test
+            cannot go below 2^(1 - seeds), times what is judged: the claims, or every arm against the first where none
+            is declared).
     """
     _check_distinct(study)
+    check_claims(study.name, study.claims, [arm.name for arm in study.arms])
     for equal in study.equal:
         _check_equal(study, equal)
-    floor = 2.0 ** (1 - len(study.seeds)) * (len(study.arms) - 1)
-    if study.scale != "smoke" and floor > SIGNIFICANCE:
-        raise ValueError(
-            f"{study.name}: {len(study.seeds)} seeds cannot reach a verdict on {len(study.arms) - 1} contrasts "
-            f"(smallest possible p {floor:.3f}, needed {SIGNIFICANCE}); use more seeds or fewer arms"
-        )
+    if study.scale != "smoke":
+        _check_seeds(study)
     return tuple(
         Planned(arm.name, seed, at_seed(arm.spec, seed)) for seed, arm in itertools.product(study.seeds, study.arms)
     )
+
+
+def _check_seeds(study: Ablation) -> None:
+    if study.claims:
+        check_blocks(study.name, study.claims, {"seeds": len(study.seeds), "sessions": study.latency_sessions})
+        return
+    floor = 2.0 ** (1 - len(study.seeds)) * (len(study.arms) - 1)
+    if floor > LEVEL:
+        raise ValueError(
+            f"{study.name}: {len(study.seeds)} seeds cannot reach a verdict on {len(study.arms) - 1} contrasts "
+            f"(smallest possible p {floor:.3f}, needed {LEVEL}); use more seeds or fewer arms"
+        )
 
 
 def _check_distinct(study: Ablation) -> None:
