@@ -7,7 +7,7 @@ A run that diverged or failed loses its pair, and the loss is reported with the 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
@@ -85,7 +85,7 @@ def contrasts(records: Sequence[Record], study: Record) -> tuple[Contrast, ...]:
         study: study.json with `arms`, `seeds`, and `smallest_effect`.
     """
     arms, seeds, margin = arm_names(study), study_seeds(records, study), margin_of(study)
-    table = _table(records)
+    table = records_by_arm(records)
     found = [_measure(table, (arms[0], arm), seeds, PRIMARY, accuracy_of) for arm in arms[1:]]
     judged = _judged(found, margin)
     for metric in primary_metrics(records) if len(arms) > 1 else ():
@@ -110,17 +110,32 @@ def margin_of(study: Record) -> float | None:
     return float(value) if value > 0 else None
 
 
-def study_seeds(records: Sequence[Record], study: Record) -> list[int]:
-    """The declared seeds; those of the records where none are declared."""
+def study_seeds(records: Sequence[Record], study: Record, count: int | None = None) -> list[int]:
+    """The declared seeds; those of the records where none are declared.
+
+    Args:
+        count: only the first so many; where looks were declared and this is left out, those of the looks that are done
+            (of the first one where none is).
+    """
     listed = study.get("seeds")
     declared = [seed for seed in listed if isinstance(seed, int)] if isinstance(listed, list) else []
-    return declared or sorted({seed for _, seed in _table(records)})
+    looks, done = looks_of(study)
+    if count is None and looks:
+        count = looks[max(done, 1) - 1]
+    return declared[:count] or sorted({seed for _, seed in records_by_arm(records)})
+
+
+def looks_of(study: Record) -> tuple[tuple[int, ...], int]:
+    """How many seeds each declared look has, and how many looks are done; () and 0 where none were declared."""
+    listed, done = study.get("looks"), study.get("looks_done")
+    looks = tuple(seeds for seeds in listed if isinstance(seeds, int)) if isinstance(listed, list) else ()
+    return looks, min(done, len(looks)) if isinstance(done, int) else 0
 
 
 def num_left_out(records: Sequence[Record], study: Record) -> int:
     """Trials in no contrast: of an arm or seed that the study does not declare, or superseded by a later trial."""
     arms, seeds = set(arm_names(study)), set(study_seeds(records, study))
-    used = {id(record) for (arm, seed), record in _table(records).items() if arm in arms and seed in seeds}
+    used = {id(record) for (arm, seed), record in records_by_arm(records).items() if arm in arms and seed in seeds}
     return len(records) - len(used)
 
 
@@ -133,7 +148,7 @@ def judge(p_holm: float, interval: Interval, mean: float, margin: float | None) 
     return "cannot tell"
 
 
-def _table(records: Sequence[Record]) -> dict[tuple[str, int], Record]:
+def records_by_arm(records: Iterable[Record]) -> dict[tuple[str, int], Record]:
     """The record of each (arm, seed); of several, that of the latest Optuna trial."""
     placed = []
     for record in records:
@@ -169,7 +184,7 @@ def _measure(
             record = table.get((arm, seed))
             number = value(record) if record is not None and record["status"] == "complete" else None
             if number is None:
-                lost.append(LostPair(seed=seed, arm=arm, reason=_reason(record)))
+                lost.append(LostPair(seed=seed, arm=arm, reason=loss_reason(record)))
                 break
             values.append(number)
         else:
@@ -195,7 +210,8 @@ def _measure(
     )
 
 
-def _reason(record: Record | None) -> Literal["diverged", "failed", "not trained", "not measured"]:
+def loss_reason(record: Record | None) -> Literal["diverged", "failed", "not trained", "not measured"]:
+    """Why an arm has no value at a seed, from the record that is there or missing."""
     if record is None:
         return "not trained"
     if record["status"] == "complete":

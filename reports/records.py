@@ -6,11 +6,12 @@ Texts lose whatever could name a person or a place on a disk, so that no later t
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from reports.cleaning import clean
+from reports.sessions import Session, read_sessions
 from search.files import read_json
 
 Record = dict[str, Any]
@@ -32,6 +33,15 @@ class Run:
     """Trials in the order of their first Optuna number, then fingerprint."""
     problems: tuple[str, ...]
     """One line per file that could not be used."""
+    sessions: tuple[Session | None, ...] = ()
+    """Measuring sessions in order, None for a refused one; read only where claims are about them."""
+
+    @property
+    def needs_sessions(self) -> bool:
+        """Whether some claim of the study is about measuring sessions."""
+        listed = self.study.get("claims")
+        claims = listed if isinstance(listed, list) else []
+        return any(isinstance(claim, dict) and claim.get("blocks") == "sessions" for claim in claims)
 
 
 def read_run(folder: Path) -> Run:
@@ -53,7 +63,11 @@ def read_run(folder: Path) -> Run:
             records.append(record)
     records.sort(key=lambda record: (first_number(record), record["fingerprint"]))
     name = str(study.get("name") or folder.resolve().name)
-    return Run(name=clean(name), study=study, records=tuple(records), problems=tuple(problems))
+    run = Run(name=clean(name), study=study, records=tuple(records), problems=tuple(problems))
+    if not run.needs_sessions:
+        return run
+    sessions, more = read_sessions(folder)
+    return replace(run, sessions=sessions, problems=(*run.problems, *more))
 
 
 def read_trials(run_folder: Path) -> list[Record]:

@@ -58,7 +58,7 @@ def sign_flip(differences: Array, level: float = 0.05) -> SignFlip:
         differences: [studies, pairs], at least one pair.
         level: two-sided error rate of the interval.
     """
-    means = _subset_means(differences)
+    means = subset_means(differences)
     tie = ROUNDING * np.abs(differences).max(axis=1, keepdims=True)
     below, above = (means <= tie).sum(axis=1), (means >= -tie).sum(axis=1)
     num_flips = means.shape[1] + 1
@@ -90,12 +90,20 @@ def detectable_effect(deviation: float, num_pairs: int, level: float = 0.05) -> 
     Returns:
         None where no effect, however large, gives a p at the level.
     """
+    ends = detectable_noise(num_pairs, level)
+    # A shift moves the whole interval: a study detects all effects above minus its lower end.
+    return None if ends is None else deviation * float(np.quantile(-ends[0], POWER))
+
+
+def detectable_noise(num_pairs: int, level: float) -> tuple[Array, Array] | None:
+    """Ends of the interval in simulated studies of normal noise without an effect (deviation 1, seed fixed).
+
+    None where n is too small for any p at the level.
+    """
     if smallest_p(num_pairs) > level:
         return None
     noise = np.random.default_rng(0).normal(size=(NUM_STUDIES, num_pairs))
-    ((low, _),) = _simulated_ends(noise, (level,))
-    # A shift moves the whole interval: a study detects all effects above minus its lower end.
-    return deviation * float(np.quantile(-low, POWER))
+    return _simulated_ends(noise, (level,))[0]
 
 
 def more_seeds_to_settle(
@@ -128,7 +136,7 @@ def more_seeds_to_settle(
     return enough
 
 
-def _subset_means(differences: Array) -> Array:
+def subset_means(differences: Array) -> Array:
     """[studies, subsets]: the mean of every non-empty subset of the pairs, or of a random sample of subsets."""
     num_studies, num_pairs = differences.shape
     if num_pairs > MAX_EXACT:
@@ -159,7 +167,7 @@ def _simulated_ends(drawn: Array, levels: tuple[float, ...]) -> list[tuple[Array
     """The ends of the interval at each level; Student's beyond `MAX_SIMULATED` pairs."""
     num_pairs = drawn.shape[1]
     if num_pairs <= MAX_SIMULATED:
-        means = _subset_means(drawn)
+        means = subset_means(drawn)
         return [_ends(means, level) for level in levels]
     mean, error = drawn.mean(axis=1), drawn.std(axis=1, ddof=1) / math.sqrt(num_pairs)
     reaches = [_student_quantile(1 - level / 2, num_pairs - 1) * error for level in levels]

@@ -8,7 +8,17 @@ import pytest
 @pytest.fixture(scope="session")
 def synthetic() -> ModuleType:
     """The builder of plausible run folders (tests are imported without packages, so it is loaded by its path)."""
-    place = importlib.util.spec_from_file_location("synthetic_runs", Path(__file__).with_name("synthetic.py"))
+    return load("synthetic")
+
+
+@pytest.fixture(scope="session")
+def claimed() -> ModuleType:
+    """The builder of runs with claims."""
+    return load("claimed")
+
+
+def load(name: str) -> ModuleType:
+    place = importlib.util.spec_from_file_location(f"{name}_runs", Path(__file__).with_name(f"{name}.py"))
     assert place is not None and place.loader is not None
     module = importlib.util.module_from_spec(place)
     place.loader.exec_module(module)
