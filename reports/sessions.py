@@ -6,9 +6,8 @@ reference's in the same round, the time the median itself.
 
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
-
-import numpy as np
 
 from search.files import read_json
 
@@ -27,7 +26,7 @@ def read_sessions(folder: Path) -> tuple[tuple[Session | None, ...], list[str]]:
             continue
         try:
             found.append(_medians(read_json(path).get("session")))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
             problems.append(f"latency/{path.name}: holds no latency session; the same run again measures it anew")
         except OSError as error:
             problems.append(f"latency/{path.name}: cannot be read ({error.strerror})")
@@ -37,10 +36,10 @@ def read_sessions(folder: Path) -> tuple[tuple[Session | None, ...], list[str]]:
 def _medians(session: dict[str, Any] | None) -> Session | None:
     if session is None:
         return None
-    reference = np.array(session["reference"]["forward_ns"], dtype=np.float64)
+    reference = session["reference"]["forward_ns"]
     found = {}
     for candidate in session["candidates"]:
-        samples = np.array(candidate["series"]["forward_ns"], dtype=np.float64)
-        ratio, time = float(np.median(samples / reference)), float(np.median(samples)) / 1e6
-        found[str(candidate["name"])] = {"latency_ratio": ratio, "latency_ms": time}
+        samples = candidate["series"]["forward_ns"]
+        ratio = median(time / base for time, base in zip(samples, reference, strict=True))
+        found[str(candidate["name"])] = {"latency_ratio": ratio, "latency_ms": median(samples) / 1e6}
     return found
