@@ -97,6 +97,18 @@ def judge_family(tests: Sequence[Test], parts: Sequence[Sequence[Evidence]], lev
     return Family(p=p, p_holm=adjusted, level=granted, outcome=np.stack(outcomes, axis=-1))
 
 
+def first_verdicts(families: Sequence[Family]) -> NDArray[np.int64]:
+    """[studies, claims]: the place of the first look that gives a claim its verdict; the last one's where none does.
+
+    Args:
+        families: the same claims at each look, in order, each judged at the level over the number of looks.
+    """
+    decided = np.stack([family.outcome != 0 for family in families])
+    decided[-1] = True
+    found: NDArray[np.int64] = decided.argmax(axis=0)
+    return found
+
+
 def at_most(p: Array, level: Array | float) -> NDArray[np.bool_]:
     """Whether p is at most the level, but for rounding."""
     return p <= np.asarray(level) * (1 + ROUNDING)

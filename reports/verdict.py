@@ -13,12 +13,13 @@ The rule is in `reports/decision.py`. What this module adds:
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 
 from reports.blocks import Blocks, LostBlock, blocks_of
 from reports.contrast import looks_of
-from reports.decision import OUTCOMES, Family, Outcome, against, judge_family, support
+from reports.decision import OUTCOMES, Family, Outcome, against, first_verdicts, judge_family, support
 from reports.evidence import Evidence, evidence
 from reports.forecast import more_to_settle
 from reports.pareto import Interval
@@ -108,36 +109,45 @@ def claims_of(study: Record) -> tuple[Claim, ...]:
 
 
 def verdicts(run: Run) -> tuple[Verdict, ...]:
-    """One verdict per declared claim, in declared order; none where none are declared."""
+    """One verdict per declared claim, in declared order; none where none are declared.
+
+    Raises:
+        ValueError: study.json holds one that is no claim.
+    """
     claims = claims_of(run.study)
     if not claims:
         return ()
     looks, done = looks_of(run.study)
-    if not looks or not done:
-        found = _at_look(run, claims, None, max(1, len(looks)))
-        return tuple(replace(one, num_looks=len(looks)) for one in found)
-    kept: list[Verdict | None] = [None] * len(claims)
-    latest: tuple[Verdict, ...] = ()
-    for number, seeds in enumerate(looks[:done], start=1):
-        latest = _at_look(run, claims, seeds, len(looks))
-        for place, one in enumerate(latest):
-            if kept[place] is None and one.outcome != "inconclusive":
-                kept[place] = replace(one, look=number, num_looks=len(looks))
-    return tuple(one or replace(late, look=done, num_looks=len(looks)) for one, late in zip(kept, latest, strict=True))
+    judged = [_judge(run, claims, seeds, len(looks)) for seeds in looks[: max(done, 1)] or [None]]
+    latest = judged[-1].blocks
+    chosen = first_verdicts([one.family for one in judged])[0].tolist()
+    found = []
+    for place, claim in enumerate(claims):
+        look = len(judged) - 1 if latest.unfinished else chosen[place]
+        number = look + 1 if looks and done else None
+        found.append(_verdict(claim, judged[look], place, latest.unfinished, (number, len(looks))))
+    return tuple(found)
 
 
-def _at_look(run: Run, claims: Sequence[Claim], seeds: int | None, num_looks: int) -> tuple[Verdict, ...]:
-    """All claims judged with the first `seeds` seeds (None: all of them), at a share of the level."""
+class _Judged(NamedTuple):
+    """All claims at one look."""
+
+    blocks: Blocks
+    measured: list[list[PartResult]]
+    proofs: list[list[Evidence]]
+    family: Family
+
+
+def _judge(run: Run, claims: Sequence[Claim], seeds: int | None, num_looks: int) -> _Judged:
+    """All claims with the first `seeds` seeds (None: all of them), at a share of the level."""
     blocks = blocks_of(run, seeds)
     measured = [[_measure(part, blocks, claim.blocks) for part in claim.parts] for claim in claims]
     proofs = [
         [evidence(np.array([part.differences]), claim.margin) for part in parts]
         for claim, parts in zip(claims, measured, strict=True)
     ]
-    family = judge_family([claim.test for claim in claims], proofs, LEVEL / num_looks)
-    return tuple(
-        _verdict(claim, measured[place], proofs[place], (family, place), blocks) for place, claim in enumerate(claims)
-    )
+    family = judge_family([claim.test for claim in claims], proofs, LEVEL / max(1, num_looks))
+    return _Judged(blocks, measured, proofs, family)
 
 
 def _measure(part: Part, blocks: Blocks, kind: str) -> PartResult:
@@ -185,25 +195,22 @@ def label_of(part: Part) -> str:
     return text if metrics == {"accuracy": None} else f"{text} ({', '.join(metrics)})"
 
 
-def _verdict(
-    claim: Claim, measured: list[PartResult], proofs: list[Evidence], judged: tuple[Family, int], blocks: Blocks
-) -> Verdict:
-    family, place = judged
+def _verdict(claim: Claim, judged: _Judged, place: int, unfinished: str, looks: tuple[int | None, int]) -> Verdict:
+    family, proofs = judged.family, judged.proofs[place]
     level = float(family.level[0, place])
-    parts = [_tested(claim, part, proof, level) for part, proof in zip(measured, proofs, strict=True)]
-    outcome = OUTCOMES[int(family.outcome[0, place])] if not blocks.unfinished else "inconclusive"
-    deciding = _deciding(claim, outcome, parts, proofs)
-    more, forecast = _forecast(claim, parts, level, blocks) if outcome == "inconclusive" else (None, "")
+    parts = [_tested(claim, part, proof, level) for part, proof in zip(judged.measured[place], proofs, strict=True)]
+    outcome = "inconclusive" if unfinished else OUTCOMES[int(family.outcome[0, place])]
+    more, forecast = _forecast(claim, parts, level, unfinished) if outcome == "inconclusive" else (None, "")
     return Verdict(
         claim=claim,
         outcome=outcome,
         parts=tuple(parts),
-        deciding=deciding,
+        deciding=_deciding(outcome, parts, proofs),
         p=float(family.p[0, place]),
         p_holm=float(family.p_holm[0, place]),
         level=level,
-        look=None,
-        num_looks=0,
+        look=looks[0],
+        num_looks=looks[1],
         more=more,
         forecast=forecast,
     )
@@ -219,7 +226,7 @@ def _tested(claim: Claim, part: PartResult, proof: Evidence, level: float) -> Pa
     return replace(part, interval=interval, p=float(p[0]), p_against=float(p_against[0]))
 
 
-def _deciding(claim: Claim, outcome: Outcome, parts: list[PartResult], proofs: list[Evidence]) -> int:
+def _deciding(outcome: Outcome, parts: list[PartResult], proofs: list[Evidence]) -> int:
     """The part that contradicts; of an equivalent claim the one nearest zero; else the one least supported."""
     if outcome == "contradicted":
         return min(range(len(parts)), key=lambda place: parts[place].p_against)
@@ -228,9 +235,9 @@ def _deciding(claim: Claim, outcome: Outcome, parts: list[PartResult], proofs: l
     return max(range(len(parts)), key=lambda place: parts[place].p)
 
 
-def _forecast(claim: Claim, parts: list[PartResult], level: float, blocks: Blocks) -> tuple[int | None, str]:
-    if blocks.unfinished:
-        return None, f"no verdict before the run is finished: {blocks.unfinished}"
+def _forecast(claim: Claim, parts: list[PartResult], level: float, unfinished: str) -> tuple[int | None, str]:
+    if unfinished:
+        return None, f"no verdict before the run is finished: {unfinished}"
     noun = "seed" if claim.blocks == "seeds" else "session"
     joint = _joint(parts)
     if joint.shape[1] == 0:
