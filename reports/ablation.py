@@ -79,6 +79,14 @@ def rule(run: Run, contrasts: Sequence[Contrast]) -> str:
     return text + (" and Holm's strictest step." if num_arms > 1 else ".")
 
 
+def exploration() -> str:
+    """What stands in the place of the rule where claims are judged instead of arms."""
+    text = (
+        "Intervals are at 95 % of each difference alone, p is not adjusted, and there are no verdicts: judged are the "
+    )
+    return text + "claims above. Detectable is the true difference that these pairs would find in 4 of 5 studies."
+
+
 def ablation_conclusions(run: Run, points: list[Point], contrasts: Sequence[Contrast]) -> list[Markup]:
     """What may be believed, most important first; empty for a run without trials."""
     if not run.records:
@@ -120,7 +128,7 @@ def _about_losses(contrasts: Sequence[Contrast]) -> list[Markup]:
             continue
         text = "<strong>{} of {} pairs of {} lost</strong>: {}. "
         total = contrast.num_pairs + len(contrast.lost)
-        said = Markup(text).format(len(contrast.lost), total, contrast.arm, lost_text(contrast))
+        said = Markup(text).format(len(contrast.lost), total, contrast.arm, lost_text(contrast.lost))
         blown = {pair.arm for pair in contrast.lost if pair.reason in ("diverged", "failed")}
         if blown:
             who = " and ".join(name for name in (contrast.baseline, contrast.arm) if name in blown)

@@ -64,7 +64,7 @@ class Contrast:
     """The effect that these pairs detect with 80 % power, at Holm's strictest step; None where `why_not` says why."""
     why_not: str
     verdict: Verdict | None
-    """None for a task."""
+    """None for a task, and where claims are judged instead."""
     more_seeds: int | None
     """Where the verdict is "cannot tell": about how many more would settle it; None where `forecast` says why."""
     forecast: str
@@ -78,7 +78,7 @@ class Contrast:
 def contrasts(records: Sequence[Record], study: Record) -> tuple[Contrast, ...]:
     """Every arm after the first against it: on accuracy, then on each task's primary metric; arms in declared order.
 
-    Empty where the study declares fewer than two arms.
+    Empty where the study declares fewer than two arms; without verdicts where it declares claims.
 
     Args:
         records: trial files; each Optuna trial names its arm and its seed.
@@ -87,7 +87,8 @@ def contrasts(records: Sequence[Record], study: Record) -> tuple[Contrast, ...]:
     arms, seeds, margin = arm_names(study), study_seeds(records, study), margin_of(study)
     table = records_by_arm(records)
     found = [_measure(table, (arms[0], arm), seeds, PRIMARY, accuracy_of) for arm in arms[1:]]
-    judged = _judged(found, margin)
+    # Claims are the one family of verdicts: beside them the arms are exploration, like single tasks.
+    judged = [_with_detectable(one, LEVEL) for one in found] if study.get("claims") else _judged(found, margin)
     for metric in primary_metrics(records) if len(arms) > 1 else ():
         for arm in arms[1:]:
             measured = _measure(table, (arms[0], arm), seeds, metric, _test_score(metric))

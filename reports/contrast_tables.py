@@ -5,7 +5,7 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
-from reports.contrast import PRIMARY, SMALLEST_NUM_PAIRS, Contrast, margin_of
+from reports.contrast import PRIMARY, SMALLEST_NUM_PAIRS, Contrast, LostPair, margin_of
 from reports.readable import DASH, percent, signed
 from reports.records import Run, majority_of
 from reports.sections import Cell, Table
@@ -23,8 +23,9 @@ def primary(contrasts: Sequence[Contrast]) -> list[Contrast]:
 
 
 def contrast_table(contrasts: Sequence[Contrast]) -> Table:
-    """The judged contrasts, one row per arm."""
-    judged = primary(contrasts)
+    """The contrasts of accuracy, one row per arm; without verdicts where claims are judged instead."""
+    shown = primary(contrasts)
+    is_judged = any(contrast.verdict for contrast in shown)
     heads = ("arm", "verdict", "difference, points", "p", "pairs", "lost pairs", "detectable, points")
     rows = tuple(
         (
@@ -32,16 +33,19 @@ def contrast_table(contrasts: Sequence[Contrast]) -> Table:
             Cell(text=contrast.verdict or DASH, note=contrast.forecast),
             Cell(text=signed(contrast.mean), note=interval_text(contrast)),
             Cell(
-                text=p_text(contrast.p_holm),
-                note=f"alone {p_text(contrast.p)}" if len(judged) > 1 and contrast.p else "",
+                text=p_text(contrast.p_holm if is_judged else contrast.p),
+                note=f"alone {p_text(contrast.p)}" if is_judged and len(shown) > 1 and contrast.p else "",
             ),
             Cell(text=str(contrast.num_pairs)),
-            Cell(text=str(len(contrast.lost)), note=lost_text(contrast)),
+            Cell(text=str(len(contrast.lost)), note=lost_text(contrast.lost)),
             Cell(text=percent(contrast.detectable), note=contrast.why_not),
         )
-        for contrast in judged
+        for contrast in shown
     )
-    return Table(heads=heads, numeric=(False, False, *[True] * 5), rows=rows)
+    if is_judged or not rows:
+        return Table(heads=heads, numeric=(False, False, *[True] * 5), rows=rows)
+    kept = tuple((row[0], *row[2:]) for row in rows)
+    return Table(heads=(heads[0], *heads[2:]), numeric=(False, *[True] * 5), rows=kept)
 
 
 def contrast_task_table(run: Run, contrasts: Sequence[Contrast]) -> Table:
@@ -113,12 +117,17 @@ def p_text(value: float | None) -> str:
     return DASH if value is None else f"{value:.3f}" if value >= 0.001 else "< 0.001"
 
 
-def lost_text(contrast: Contrast) -> str:
+def lost_text(lost: Sequence[LostPair]) -> str:
     """Such as `transfer diverged at seeds 1, 4; bare not trained at seed 5`."""
+    return losses_text([(pair.arm, pair.reason, pair.seed) for pair in lost], "seed")
+
+
+def losses_text(lost: Sequence[tuple[str, str, int]], noun: str) -> str:
+    """The same of (arm, reason, block), blocks called by the noun."""
     grouped: dict[tuple[str, str], list[str]] = {}
-    for pair in contrast.lost:
-        grouped.setdefault((pair.arm, pair.reason), []).append(str(pair.seed))
+    for arm, reason, block in lost:
+        grouped.setdefault((arm, reason), []).append(str(block))
     return "; ".join(
-        f"{arm} {reason} at seed{'' if len(seeds) == 1 else 's'} {', '.join(seeds)}"
-        for (arm, reason), seeds in grouped.items()
+        f"{arm} {reason} at {noun}{'' if len(blocks) == 1 else 's'} {', '.join(blocks)}"
+        for (arm, reason), blocks in grouped.items()
     )

@@ -10,13 +10,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports import background, sections
-from reports.ablation import ablation_conclusions, ablation_headline, rule
+from reports.ablation import ablation_conclusions, ablation_headline, exploration, rule
+from reports.claim_tables import CLAIM_COLUMNS, PART_COLUMNS, claim_rows, claim_table, part_rows, part_table
+from reports.claim_text import claim_sentences, methods
 from reports.contrast import Contrast, contrasts
 from reports.contrast_tables import CONTRAST_COLUMNS, contrast_rows, contrast_table, contrast_task_table
 from reports.export import write_table
-from reports.findings import conclusions, headline
+from reports.findings import conclusions, counted, headline
 from reports.importance import Importance, knob_importance
-from reports.page_figures import Shown, page_figures
+from reports.page_figures import Shown, claims_figure, page_figures
 from reports.pareto import hypervolume
 from reports.points import Point, chosen_by, points
 from reports.readable import MISSING, big
@@ -32,6 +34,7 @@ from reports.records import (
     value_of,
 )
 from reports.table import trial_table
+from reports.verdict import Verdict, verdicts
 from search.files import write_whole
 
 
@@ -50,12 +53,17 @@ def write_report(run_folder: Path, out: Path | None = None) -> Path:
     target = run_folder if out is None else out
     found = points(list(run.records), baseline_of(run.study))
     judged = contrasts(run.records, run.study) if is_ablation(run) else ()
+    claims = verdicts(run)
     importance = [] if is_ablation(run) else _importance(run)
     figures = page_figures(run, found, importance, judged, target / "figures")
+    figures |= claims_figure(claims, target / "figures")
     _write_tables(run, found, importance, target / "tables")
     if is_ablation(run):
         write_table(target / "tables", "contrasts", contrast_rows(run, judged), CONTRAST_COLUMNS)
-        context = _context(run, found, figures) | _ablation_context(run, found, judged)
+        if claims:
+            write_table(target / "tables", "claims", claim_rows(claims), CLAIM_COLUMNS)
+            write_table(target / "tables", "claim-parts", part_rows(claims), PART_COLUMNS)
+        context = _context(run, found, figures) | _ablation_context(run, found, judged, claims)
     else:
         context = _context(run, found, figures) | _search_context(run, found, importance)
     environment = Environment(
@@ -101,12 +109,17 @@ def _search_context(run: Run, found: list[Point], importance: list[Importance]) 
     }
 
 
-def _ablation_context(run: Run, found: list[Point], judged: tuple[Contrast, ...]) -> dict[str, Any]:
+def _ablation_context(
+    run: Run, found: list[Point], judged: tuple[Contrast, ...], claims: tuple[Verdict, ...]
+) -> dict[str, Any]:
     return {
-        "headline": ablation_headline(run, judged),
+        "headline": [*claim_sentences(claims), counted(run.records)] if claims else ablation_headline(run, judged),
+        "claims": claim_table(claims),
+        "claim_parts": part_table(claims),
+        "methods": methods(claims),
         "conclusions": ablation_conclusions(run, found, judged),
         "contrasts": contrast_table(judged),
-        "rule": rule(run, judged),
+        "rule": exploration() if claims else rule(run, judged),
         "task_contrasts": contrast_task_table(run, judged),
         "arms": sections.arm_table(found),
         "reasons": sections.reason_table(run),

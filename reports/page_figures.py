@@ -7,6 +7,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from reports.contrast import Contrast, margin_of
+from reports.figures.claims import claims_info, draw_claims
 from reports.figures.contrast import ContrastInfo, contrast_info, draw_contrasts, task_contrast_info
 from reports.figures.curves import curves_info, draw_curves
 from reports.figures.front import draw_scatter, front_info, size_info
@@ -16,6 +17,7 @@ from reports.findings import accuracy_of_teacher
 from reports.importance import Importance
 from reports.points import Point
 from reports.records import Run, find_measurement, is_ablation, majority_mean, teacher_of
+from reports.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,17 @@ def _contrast_figures(run: Run, judged: tuple[Contrast, ...], folder: Path) -> d
             )
             made[name.replace("-", "_")] = _shown(both, folder, name, title, caption)
     return made
+
+
+def claims_figure(verdicts: tuple[Verdict, ...], folder: Path) -> dict[str, Shown]:
+    """The figure of the claims; none where no claim has a difference."""
+    panels = claims_info(verdicts)
+    if not panels:
+        return {}
+    both = [draw_claims(panels, narrow=narrow, identity="claims") for narrow in (False, True)]
+    caption = "Each claim by the part that decides it: its difference in every seed or session, the mean, its interval "
+    caption += "at the level at which the claim was judged, and the margin of what matters."
+    return {"claims": _shown(both, folder, "claims", "The claims: effects, intervals and margins", caption)}
 
 
 def page_figures(

@@ -76,16 +76,16 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def signed(value: float | None) -> str:
-    """A difference with its sign and one decimal.
+def signed(value: float | None, digits: int = 1) -> str:
+    """A difference with its sign, one decimal unless told otherwise.
 
-    >>> signed(1.25), signed(-0.04), signed(-2.0), signed(None)
-    ('+1.2', '0.0', '-2.0', '-')
+    >>> signed(1.25), signed(-0.04), signed(-2.0), signed(None), signed(0.125, 3)
+    ('+1.2', '0.0', '-2.0', '-', '+0.125')
     """
     if value is None:
         return DASH
-    text = f"{value:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text
+    text = f"{value:+.{digits}f}"
+    return text if float(text) else f"{0:.{digits}f}"
 
 
 def in_points(value: float) -> str:

@@ -1,12 +1,14 @@
-"""The answer of a run as a few rows of text, for the end of `thinbert run`: its front, or an ablation's contrasts."""
+"""The answer of a run as a few rows of text, for the end of `thinbert run`: its front, or an ablation's verdicts."""
 
 from pathlib import Path
 
 from reports import readable
+from reports.claim_tables import claim_cells
 from reports.contrast import contrasts
 from reports.contrast_tables import contrast_cells
 from reports.points import Point, points
 from reports.records import baseline_of, is_ablation, read_run
+from reports.verdict import verdicts
 
 HEAD = ("", "accuracy", "latency ratio", "ms", "parameters", "FLOPs", "seeds")
 
@@ -14,10 +16,13 @@ HEAD = ("", "accuracy", "latency ratio", "ms", "parameters", "FLOPs", "seeds")
 def summary_rows(run_folder: Path) -> list[tuple[str, ...]]:
     """A head, and the front from fast to slow, then the baseline where it is not on it.
 
-    For an ablation: a head, and each arm against the first with its verdict.
+    For an ablation: a head, and each claim with its verdict; each arm against the first where it declares none.
     """
     run = read_run(run_folder)
     if is_ablation(run):
+        judged = verdicts(run)
+        if judged:
+            return claim_cells(judged)
         return contrast_cells(contrasts(run.records, run.study))
     found = points(list(run.records), baseline_of(run.study))
     shown = [point for point in found if point.on_front]

@@ -181,14 +181,15 @@ def label_of(part: Part) -> str:
     """The contrast in words: what counts for, then what counts against.
 
     >>> from search.claim import beats, gains_more
-    >>> label_of(beats("PKT", "AKT")), label_of(gains_more(("c", "b"), ("b", "a")))
-    ('PKT - AKT', 'c + a - 2 x b')
+    >>> label_of(beats("PKT", "AKT")), label_of(gains_more(("PD + FMT", "PD"), ("PD", "bare")))
+    ('PKT - AKT', '(PD + FMT) + bare - 2 x PD')
     """
     terms = sorted((term for term in part if term.weight), key=lambda term: term.weight < 0)
     text = ""
     for term in terms:
         size = abs(term.weight)
-        name = term.arm if size == 1 else f"{size:g} x {term.arm}"
+        arm = f"({term.arm})" if " " in term.arm else term.arm
+        name = arm if size == 1 else f"{size:g} x {arm}"
         sign = "- " if term.weight < 0 else "+ "
         text += f" {sign}{name}" if text else name
     metrics = dict.fromkeys(term.metric for term in part)
