@@ -9,6 +9,14 @@ MODULES = {
     "student-search": "studies.student_search",
     "knowledge-transfer": "studies.knowledge_transfer",
     "transfer-methods": "studies.transfer_methods",
+    "teacher-search": "studies.teacher_search",
+    "student-grid": "studies.student_grid",
+    "operational-optimisations": "studies.operational_optimisations",
+    "quantisation": "studies.quantisation",
+    "training-strategies": "studies.training_strategies",
+    "training-objectives": "studies.training_objectives",
+    "systems": "studies.systems",
+    "interactions": "studies.interactions",
 }
 
 

@@ -6,6 +6,7 @@ fine-tuning and the fine-tuning's; so any two of its results compare at equal tr
 
 from dataclasses import replace
 
+from model_zoo.config import EncoderConfig
 from search.matching import skip_map, uniform_map
 from search.recipe import (
     FineTuning,
@@ -20,9 +21,10 @@ from search.trial import TrialSpec
 from studies.scales import Size, optimizer
 
 
-def trained_by(spec: TrialSpec, recipe: Recipe) -> TrialSpec:
-    """A trial with another recipe; without its teacher where the recipe asks none anything."""
-    return replace(spec, recipe=recipe, teacher=spec.teacher if recipe.needs_teacher else None)
+def trained_by(spec: TrialSpec, recipe: Recipe, student: EncoderConfig | None = None) -> TrialSpec:
+    """A trial with another recipe (and student); without its teacher where the recipe asks it nothing."""
+    teacher = spec.teacher if recipe.needs_teacher else None
+    return replace(spec, recipe=recipe, teacher=teacher, student=student or spec.student)
 
 
 def progressive(size: Size, recipe: Recipe) -> Recipe:
