@@ -1,0 +1,245 @@
+"""Code of one's own in trials: its hash is in their fingerprints, it trains in workers, and is tried before a run."""
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+FFN = """
+import torch
+from torch import nn
+
+class Gated(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.inner = nn.Linear(config.bottleneck_size, config.feed_forward_size)
+        self.outer = nn.Linear(config.feed_forward_size, config.bottleneck_size)
+
+    def forward(self, hidden):
+        return self.outer(torch.tanh(self.inner(hidden)))
+"""
+LOSS = """
+def squared(student, teacher, mask):
+    return (student - teacher)[mask].square().mean()
+"""
+
+
+@pytest.fixture
+def own(own_folder: Path) -> Callable[[str], str]:
+    from model_zoo.own_code import own
+
+    (own_folder / "my_ffn.py").write_text(FFN)
+    (own_folder / "my_loss.py").write_text(LOSS)
+    return own
+
+
+def with_loss(spec: Any, named: str, **fields: Any) -> Any:
+    transfer = replace(spec.recipe.knowledge_transfer, own_loss=named, **fields)
+    return replace(spec, recipe=replace(spec.recipe, knowledge_transfer=transfer))
+
+
+# Fingerprints
+
+
+def test_an_edit_makes_new_trials_of_those_that_use_it_and_of_no_other(
+    own: Callable[[str], str], own_folder: Path, make_spec: Callable[..., Any]
+) -> None:
+    from search.fingerprint import fingerprint
+
+    def marks() -> dict[str, str]:
+        plain = make_spec(with_teacher=True)
+        gated = replace(plain, student=replace(plain.student, feed_forward=own("my_ffn:Gated")))
+        specs = {"plain": plain, "gated": gated, "loss": with_loss(plain, own("my_loss:squared"))}
+        return {name: fingerprint(spec) for name, spec in specs.items()}
+
+    before = marks()
+    (own_folder / "my_ffn.py").write_text(FFN.replace("tanh", "relu"))
+    after = marks()
+    assert len(set(before.values())) == 3
+    assert {name for name in before if before[name] != after[name]} == {"gated"}
+    (own_folder / "my_ffn.py").write_text(FFN)
+    (own_folder / "my_loss.py").write_text(LOSS.replace(".square()", ".abs()"))
+    assert {name for name, mark in marks().items() if mark != before[name]} == {"loss"}
+
+
+def test_fingerprints_of_trials_without_it_are_what_they_were(make_spec: Callable[..., Any]) -> None:
+    from search.fingerprint import canonical, fingerprint
+
+    spec = make_spec(with_teacher=True)
+    assert "feed_forward" not in str(canonical(spec)).replace("num_feed_forward", "").replace("feed_forward_size", "")
+    assert "own" not in str(canonical(spec))
+    assert fingerprint(spec) == "c7e3f31602d81a25"
+
+
+def test_a_trial_knows_its_code_and_that_of_its_teacher(
+    own: Callable[[str], str], make_spec: Callable[..., Any]
+) -> None:
+    from search.own_code import own_code_of
+
+    ffn, loss = own("my_ffn:Gated"), own("my_loss:squared")
+    spec = with_loss(make_spec(with_teacher=True, feed_forward=ffn), loss)
+    assert own_code_of(make_spec(with_teacher=True)) == ()
+    assert own_code_of(spec) == (ffn, loss)
+    teacher = replace(spec.teacher, student=replace(spec.teacher.student, feed_forward=ffn))
+    assert own_code_of(replace(make_spec(with_teacher=True), teacher=teacher)) == (ffn,)
+
+
+def test_it_comes_back_from_json_as_it_was(own: Callable[[str], str], make_spec: Callable[..., Any]) -> None:
+    from search.trial import TrialSpec
+    from search.values import from_json, to_json
+
+    spec = with_loss(make_spec(with_teacher=True, feed_forward=own("my_ffn:Gated")), own("my_loss:squared"))
+    assert from_json(TrialSpec, to_json(spec)) == spec
+
+
+# A loss
+
+
+def test_a_loss_alone_is_the_papers_where_it_is_the_same(
+    own: Callable[[str], str], make_spec: Callable[..., Any]
+) -> None:
+    from model_zoo.encoder import Encoder
+    from search.training.block_losses import teaching
+
+    plain = make_spec(with_teacher=True)
+    off = {name: 0.0 for name in ("feature_map_factor", "mean_factor", "variance_factor", "attention_factor")}
+    mine = with_loss(plain, own("my_loss:squared"), own_factor=3.0, **off).recipe.knowledge_transfer
+    paper = replace(
+        plain.recipe.knowledge_transfer, feature_map_form="paper", feature_map_factor=3.0, attention_factor=0.0
+    )
+    torch.manual_seed(0)
+    student, teacher = Encoder(plain.student).eval(), Encoder(plain.teacher.student).eval()
+    ids, mask = torch.arange(10).reshape(2, 5), torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    losses = []
+    for recipe in (mine, paper):
+        taught = teaching(recipe, student, None)
+        outputs = [taught.outputs(encoder, (ids, mask, ids * 0), 2) for encoder in (student, teacher)]
+        losses.append(taught.mean_loss(*outputs, mask))
+    assert losses[0].requires_grad
+    torch.testing.assert_close(losses[0], losses[1])
+
+
+def test_a_loss_is_added_to_the_others(own: Callable[[str], str], make_spec: Callable[..., Any]) -> None:
+    from model_zoo.encoder import Encoder
+    from search.training.block_losses import teaching
+
+    plain = make_spec(with_teacher=True)
+    with_own = with_loss(plain, own("my_loss:squared"), own_factor=2.0)
+    torch.manual_seed(0)
+    student, teacher = Encoder(plain.student).eval(), Encoder(plain.teacher.student).eval()
+    ids, mask = torch.arange(10).reshape(2, 5), torch.ones(2, 5, dtype=torch.bool)
+    found = []
+    for spec in (plain, with_own):
+        taught = teaching(spec.recipe.knowledge_transfer, student, None)
+        outputs = [taught.outputs(encoder, (ids, mask, ids * 0), 2) for encoder in (student, teacher)]
+        found.append((taught.block_loss(*outputs, mask, 1), outputs))
+    maps = [output.feature_maps[1] for output in found[0][1]]
+    torch.testing.assert_close(found[1][0] - found[0][0], 2.0 * (maps[0] - maps[1]).square().mean())
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "return student - teacher",
+            r"my_loss:f must return a scalar tensor .*\(2, 3, 16\), got a tensor of shape \(2, 3",
+        ),
+        ("return 1.0", r"must return a scalar tensor .*got float"),
+        (
+            "return (student.detach() - teacher).mean()",
+            r"must depend on the student's maps, got a loss without a gradi",
+        ),
+        ("return teacher.mean() / 0 + student.mean()", r"finite loss and gradient .*got a loss of (inf|-inf|nan)"),
+        ("return (student - student).sum().sqrt()", r"got a loss of 0 with a gradient that is not finite"),
+        ("return mask.no_such()", r"my_loss:f \(my_loss.py, line 2\) must give a loss .*got AttributeError.*mend it"),
+    ],
+)
+def test_what_is_no_loss_is_refused_before_anything_trains(
+    own: Callable[[str], str], own_folder: Path, make_spec: Callable[..., Any], body: str, message: str
+) -> None:
+    from search.own_code import check_own_code
+
+    (own_folder / "my_loss.py").write_text(f"def f(student, teacher, mask):\n    {body}\n")
+    spec = with_loss(make_spec(with_teacher=True), own("my_loss:f"))
+    with pytest.raises(ValueError, match=message) as caught:
+        check_own_code([spec])
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_name_of_a_loss_is_refused(make_spec: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match=r"own_loss must be None or what own\('module:name'\) gives, got 'my_loss:f'"):
+        with_loss(make_spec(with_teacher=True), "my_loss:f")
+    with pytest.raises(ValueError, match=r"own_factor must be above 0 where there is an own_loss, got 0"):
+        with_loss(make_spec(with_teacher=True), "my_loss:f@0123456789abcdef", own_factor=0.0)
+
+
+# In workers
+
+
+@pytest.fixture(scope="module")
+def tiny() -> ModuleType:
+    place = importlib.util.spec_from_file_location("tiny_study", Path(__file__).with_name("tiny_study.py"))
+    assert place is not None and place.loader is not None
+    module = importlib.util.module_from_spec(place)
+    place.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def runs(tiny: ModuleType, tmp_path: Path) -> Iterator[Path]:
+    from search.data.prepare import prepare
+
+    prepare(tiny.SOURCES, tmp_path / "runs" / "data")
+    yield tmp_path / "runs"
+
+
+def bare(tiny: ModuleType, runs: Path, **fields: Any) -> Any:
+    """A trial without a teacher, trained in a moment."""
+    from search.data.prepare import prepare
+
+    spec = tiny.tiny_ablation(prepare(tiny.SOURCES, runs / "data")).arms[0].spec
+    return replace(spec, student=replace(spec.student, **fields))
+
+
+def executed(tiny: ModuleType, runs: Path, spec: Any) -> Any:
+    from search.execute import Watcher, execute
+    from search.worker import Job
+
+    (record,) = execute([Job(spec=spec, role="arm", home=tiny.home(runs))], workers=1, watcher=Watcher())
+    return record
+
+
+def test_a_worker_finds_it_beside_the_study(own: Callable[[str], str], tiny: ModuleType, runs: Path) -> None:
+    record = executed(tiny, runs, bare(tiny, runs, feed_forward=own("my_ffn:Gated")))
+    assert (record.status, record.reason) == ("complete", "")
+    assert record.value("parameters") is not None
+
+
+def test_a_trial_fails_in_one_line_where_its_code_changed_meanwhile_or_is_gone(
+    own: Callable[[str], str], own_folder: Path, tiny: ModuleType, runs: Path
+) -> None:
+    spec = bare(tiny, runs, feed_forward=own("my_ffn:Gated"))
+    (own_folder / "my_ffn.py").write_text(FFN + "# edited\n")
+    record = executed(tiny, runs, spec)
+    assert record.status == "failed"
+    assert "my_ffn:Gated must be the code that this trial names" in record.reason
+    (tiny.home(runs).run / "trials" / f"{record.fingerprint}.json").unlink()
+    (own_folder / "my_ffn.py").unlink()
+    assert "put my_ffn.py beside the study" in executed(tiny, runs, spec).reason
+
+
+def test_an_error_in_training_names_file_and_line(
+    own: Callable[[str], str], own_folder: Path, tiny: ModuleType, runs: Path
+) -> None:
+    failing = FFN.replace(
+        "        return",
+        "        if self.training and hidden.shape[0] == 8:\n            raise OSError('no luck')\n        return",
+    )
+    (own_folder / "my_ffn.py").write_text(failing.replace("OSError", "RuntimeError"))
+    record = executed(tiny, runs, bare(tiny, runs, feed_forward=own("my_ffn:Gated")))
+    assert (record.status, record.reason) == ("failed", "my_ffn.py, line 13: RuntimeError: no luck")
