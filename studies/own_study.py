@@ -6,7 +6,6 @@ Whatever goes wrong inside becomes one line that names file and line. What the f
 import ast
 import contextlib
 import hashlib
-import re
 import sys
 import types
 from collections.abc import Callable, Collection, Iterator
@@ -15,18 +14,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from model_zoo.config import EncoderConfig
-from model_zoo.own_source import source_files, told
+from model_zoo.own_source import told
+from search.data.source import DataSources
 from search.data.spec import DataSpec
 from search.files import read_json
 from search.own_code import own_code_of, planned_specs
 from search.study import Ablation, Scale, Search, Study
+from studies.own_study_checks import OwnStudyError, check_declarations, check_declared, check_sources, check_study
 
 MODULE = "thinbert_own_study"
 """What the file is called among imported modules; its own name may be that of another one."""
-
-
-class OwnStudyError(ValueError):
-    """Something in the user's file, already told with its place."""
 
 
 def is_study_file(name: str) -> bool:
@@ -48,15 +45,9 @@ def load_own_study(path: Path, taken: Collection[str]) -> Study:
             f"a study of one's own must be a Python file, got {str(path)!r}, which is none; check the path"
         )
     with _telling(path):
-        _check_declarations(path, ast.parse(path.read_bytes(), str(path)))
+        check_declarations(path, ast.parse(path.read_bytes(), str(path)))
         module = _execute(path)
-    study = getattr(module, "STUDY", None)
-    if not isinstance(study, Study):
-        raise OwnStudyError(
-            f"{path.name}: STUDY must be a search.study.Study, got {type(study).__name__}; declare STUDY = "
-            "Study(name=..., question=..., sources=..., declare=...)"
-        )
-    _check_study(path, study, taken)
+    study = check_study(path, getattr(module, "STUDY", None), taken)
     return replace(study, sources=_checked_sources(path, study), declare=_checked_declare(path, study))
 
 
@@ -99,39 +90,10 @@ def _execute(path: Path) -> types.ModuleType:
     return module
 
 
-def _check_declarations(path: Path, tree: ast.Module) -> None:
-    lines = [
-        node.lineno
-        for node in tree.body
-        if isinstance(node, ast.Assign | ast.AnnAssign)
-        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-        if isinstance(target, ast.Name) and target.id == "STUDY"
-    ]
-    if len(lines) > 1:
-        raise OwnStudyError(
-            f"{path.name}, line {lines[1]}: a file must declare one STUDY, got another in line {lines[0]}; give each "
-            "study a file of its own"
-        )
-    if not lines:
-        raise OwnStudyError(
-            f"{path.name} must declare STUDY = Study(...) at its top level, got no STUDY; see CONTRIBUTING.md"
-        )
-
-
-def _check_study(path: Path, study: Study, taken: Collection[str]) -> None:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", str(study.name)):
-        raise OwnStudyError(
-            f"{path.name}: a study's name must be of small letters, digits, - and _, got {study.name!r}; it names the "
-            "run folder"
-        )
-    if study.name in taken:
-        raise OwnStudyError(f"{path.name}: a study's name must be its own, got {study.name!r}, which ships; rename it")
-
-
-def _checked_sources(path: Path, study: Study) -> Callable[[Scale], Any]:
-    def sources(scale: Scale) -> Any:
+def _checked_sources(path: Path, study: Study) -> Callable[[Scale], DataSources]:
+    def sources(scale: Scale) -> DataSources:
         with _telling(path):
-            return study.sources(scale)
+            return check_sources(path, study.sources(scale))
 
     return sources
 
@@ -139,9 +101,7 @@ def _checked_sources(path: Path, study: Study) -> Callable[[Scale], Any]:
 def _checked_declare(path: Path, study: Study) -> Callable[[Scale, DataSpec], Search | Ablation]:
     def declare(scale: Scale, data: DataSpec) -> Search | Ablation:
         with _telling(path):
-            declared = study.declare(scale, data)
-            _check_declared(path, study, scale, declared)
-            _check_code_apart(path, declared)
+            declared = check_declared(path, study, scale, data, study.declare(scale, data))
         return replace(declared, space=_checked_space(path, declared)) if isinstance(declared, Search) else declared
 
     return declare
@@ -153,29 +113,6 @@ def _checked_space(path: Path, search: Search) -> Callable[[Any], EncoderConfig]
             return search.space(trial)
 
     return space
-
-
-def _check_declared(path: Path, study: Study, scale: Scale, declared: object) -> None:
-    if not isinstance(declared, Search | Ablation):
-        raise OwnStudyError(
-            f"{path.name}: declare must return a Search or an Ablation, got {type(declared).__name__}; return one"
-        )
-    for what, asked, found in (("name", study.name, declared.name), ("scale", scale, declared.scale)):
-        if asked != found:
-            raise OwnStudyError(
-                f"{path.name}: declare must return a study of the {what} {asked!r}, got {found!r}; pass {what}="
-                f"{'STUDY.name' if what == 'name' else 'scale'}"
-            )
-
-
-def _check_code_apart(path: Path, declared: Search | Ablation) -> None:
-    for named in {name for spec in planned_specs(declared) for name in own_code_of(spec)}:
-        module = named.partition(":")[0]
-        if path.resolve() in [file.resolve() for file in source_files(module).values()]:
-            raise OwnStudyError(
-                f"{path.name}: a feed-forward or a loss must be in another file than the study, got "
-                f"{named.partition('@')[0]!r}: every edit of the study would make new trials; move it to a file beside"
-            )
 
 
 @contextlib.contextmanager

@@ -243,3 +243,34 @@ def test_an_error_in_training_names_file_and_line(
     (own_folder / "my_ffn.py").write_text(failing.replace("OSError", "RuntimeError"))
     record = executed(tiny, runs, bare(tiny, runs, feed_forward=own("my_ffn:Gated")))
     assert (record.status, record.reason) == ("failed", "my_ffn.py, line 13: RuntimeError: no luck")
+
+
+# The run folder
+
+
+def test_a_run_whose_baseline_has_other_code_is_another_run(tmp_path: Path) -> None:
+    import json
+
+    from search.run_folder import check_run
+
+    before = {"schema": 1, "study": "s", "scale": "smoke", "baseline_fingerprint": "a", "own_code": ["m:f@0"]}
+    run = tmp_path / "s-smoke"
+    run.mkdir()
+    (run / "study.json").write_text(json.dumps(before))
+    check_run(run, before)
+    message = r"its recipe or data \(code of one's own is not as it was\) is a, asked for was b; choose another folder"
+    with pytest.raises(ValueError, match=message):
+        check_run(run, {**before, "baseline_fingerprint": "b", "own_code": ["m:f@1"]})
+
+
+def test_a_study_in_python_is_tried_before_its_run_folder_is_made(
+    own: Callable[[str], str], own_folder: Path, tiny: ModuleType, runs: Path
+) -> None:
+    from search.data.prepare import prepare
+
+    (own_folder / "my_loss.py").write_text("def f(student, teacher, mask):\n    return 1.0\n")
+    study = tiny.tiny_ablation(prepare(tiny.SOURCES, runs / "data"))
+    arms = (study.arms[0], replace(study.arms[1], spec=with_loss(study.arms[1].spec, own("my_loss:f"))))
+    with pytest.raises(ValueError, match="my_loss:f must return a scalar tensor"):
+        tiny.drive(replace(study, arms=arms), runs)
+    assert not (runs / "tiny-smoke").exists()

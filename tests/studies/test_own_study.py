@@ -158,7 +158,35 @@ def test_a_file_that_is_no_study_is_refused_in_one_line(
             "num_heads=2, feed_forward='relu'",
             "my_study.py, line 15: feed_forward must be 'dense' or what",
         ),
-        ("num_heads=2", "num_heads=4", "arms 'four' and 'two'"),
+        ("num_heads=2", "num_heads=4", "my_study.py: mine: arms 'four' and 'two' are the same trial; a knob is dead"),
+        (
+            "sources=sources",
+            "sources=lambda scale: None",
+            "sources must return search.data.source.DataSources, got None",
+        ),
+        (
+            "latency=latency_case(scale, data)",
+            "latency=None",
+            "my_study.py: latency must be a LatencyCase, got None; see",
+        ),
+        ("latency_rounds=3", "latency_rounds='3'", "my_study.py: latency_rounds must be a whole number, got '3'; see"),
+        ("arms=arms", "arms=()", "arms must be a tuple of Arm, each with a name and a TrialSpec, got (); see CONTRIB"),
+        (
+            "arms=arms",
+            "arms=arms + (None,)",
+            "arms must be a tuple of Arm, each with a name and a TrialSpec, got (Arm(",
+        ),
+        ("seeds=(0, 1, 2, 3, 4, 5)", "seeds=6", "my_study.py: seeds must be a tuple of whole numbers, got 6; see"),
+        (
+            "smallest_effect=1.0",
+            "smallest=1.0",
+            "my_study.py, line 18: TypeError: Ablation.__init__() got an unexpected",
+        ),
+        (
+            "    paper =",
+            "    data = replace(data, corpus='0' * 64)\n    paper =",
+            "every trial must be on the data that decl",
+        ),
     ],
 )
 def test_an_error_in_what_it_declares_is_one_line_with_its_place(
