@@ -75,6 +75,31 @@ def count(config: EncoderConfig, length: int) -> Counted:
     return Counted(parameters=parameters, flops=counting.flops if flops is None else flops, kept=counting.kept)
 
 
+def try_feed_forward(config: EncoderConfig) -> None:
+    """Run a feed-forward with real numbers, once as it is and once with another last token.
+
+    Raises:
+        ValueError: what `build` raises, results that are not finite, or tokens that change one another's: it is given
+            no mask, so that padding would change real tokens.
+    """
+    draw = torch.Generator().manual_seed(0)
+    shape = (_ROWS, _TOKENS, config.bottleneck_size)
+    hidden, path = torch.randn(shape, generator=draw), _path(config.feed_forward)
+    other = torch.cat([hidden[:, :-1], torch.randn(hidden[:, -1:].shape, generator=draw)], 1)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        module = build(config).eval()
+        with running(config.feed_forward, f"map a tensor of shape {shape} to the same shape"):
+            results = [module(one) for one in (hidden, other)]
+    if not all(result.isfinite().all() for result in results):
+        raise ValueError(f"{path} must give finite numbers for numbers of about 1, got others; check how it starts")
+    if not torch.allclose(results[0][:, :-1], results[1][:, :-1], rtol=1e-4, atol=1e-6):
+        raise ValueError(
+            f"{path} must map every token alone, got one that changes with another token: padding would change real "
+            "tokens; mix tokens in the attention only"
+        )
+
+
 def _run(config: EncoderConfig, module: nn.Module, rows: int, tokens: int) -> None:
     shape = (rows, tokens, config.bottleneck_size)
     named = config.feed_forward

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
 from model_zoo.own_code import is_own, load
 from search.recipe import KnowledgeTransfer, Recipe
@@ -44,17 +45,24 @@ def check_own_code(specs: Iterable[TrialSpec]) -> None:
     Raises:
         ValueError: one of them has another shape than it must, or fails; the first one, by name.
     """
+    encoders: dict[EncoderConfig, None] = {}
     losses: dict[tuple[str, int], None] = {}
     for spec in specs:
         if not own_code_of(spec):
             continue
-        cost(spec.student, spec.data.length)
-        if spec.teacher is None:
-            continue
-        cost(spec.teacher.student, spec.data.length)
+        taught_by = [] if spec.teacher is None else [spec.teacher.student]
+        for encoder in (spec.student, *taught_by):
+            cost(encoder, spec.data.length)
+            if is_own(encoder.feed_forward):
+                encoders[encoder] = None
         for transfer in _transfers(spec.recipe):
             if transfer.own_loss is not None:
-                losses[transfer.own_loss, spec.teacher.student.hidden_size] = None
+                losses[transfer.own_loss, taught_by[0].hidden_size] = None
+    if encoders:
+        from model_zoo.own_feed_forward import try_feed_forward
+
+        for encoder in encoders:
+            try_feed_forward(encoder)
     if losses:
         from search.training.own_loss import try_loss
 

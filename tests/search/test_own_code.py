@@ -178,6 +178,45 @@ def test_what_is_no_name_of_a_loss_is_refused(make_spec: Callable[..., Any]) -> 
         with_loss(make_spec(with_teacher=True), "my_loss:f@0123456789abcdef", own_factor=0.0)
 
 
+# A feed-forward
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        ("x - x.mean(1, keepdim=True)", r"my_ffn:Mixing must map every token alone, got one that changes with another"),
+        ("x.flip(1)", r"must map every token alone"),
+        ("x / (x - x)", r"my_ffn:Mixing must give finite numbers for numbers of about 1, got others"),
+        ("x if x.sum() > 0 else x", r"my_ffn:Mixing \(my_ffn.py, line 4\) must map a tensor of shape .*mend it there"),
+    ],
+)
+@pytest.mark.parametrize("role", ["student", "teacher"])
+def test_a_feed_forward_that_mixes_tokens_or_is_not_finite_is_refused(
+    own: Callable[[str], str], own_folder: Path, make_spec: Callable[..., Any], role: str, result: str, message: str
+) -> None:
+    from search.own_code import check_own_code
+
+    text = f"from torch import nn\nclass Mixing(nn.Module):\n    def forward(self, x):\n        return {result}\n"
+    text += "    def __init__(self, config):\n        super().__init__()\n"
+    (own_folder / "my_ffn.py").write_text(text)
+    spec, named = make_spec(with_teacher=True), own("my_ffn:Mixing")
+    if role == "student":
+        spec = replace(spec, student=replace(spec.student, feed_forward=named))
+    else:
+        spec = replace(spec, teacher=replace(spec.teacher, student=replace(spec.teacher.student, feed_forward=named)))
+    with pytest.raises(ValueError, match=message):
+        check_own_code([spec])
+
+
+def test_trying_code_draws_no_random_number(own: Callable[[str], str], make_spec: Callable[..., Any]) -> None:
+    from search.own_code import check_own_code
+
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    check_own_code([with_loss(make_spec(with_teacher=True, feed_forward=own("my_ffn:Gated")), own("my_loss:squared"))])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 # In workers
 
 
