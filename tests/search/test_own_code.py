@@ -284,6 +284,31 @@ def test_an_error_in_training_names_file_and_line(
     assert (record.status, record.reason) == ("failed", "my_ffn.py, line 13: RuntimeError: no luck")
 
 
+def test_an_edit_while_a_run_goes_on_loses_nothing_and_the_restored_file_goes_on(
+    own: Callable[[str], str], own_folder: Path, tiny: ModuleType, runs: Path
+) -> None:
+    from search.data.prepare import prepare
+    from search.execute import Watcher
+    from search.run import Options, run_study
+
+    study = tiny.tiny_ablation(prepare(tiny.SOURCES, runs / "data"))
+    plain = study.arms[0]
+    gated = replace(plain.spec, student=replace(plain.spec.student, feed_forward=own("my_ffn:Gated")))
+    study = replace(study, arms=(replace(plain, name="gated", spec=gated), plain), seeds=(0, 1))
+
+    def edit(fingerprint: str, stage: str, seconds: float) -> None:
+        if stage == "pre-training":
+            (own_folder / "my_ffn.py").write_text(FFN + "# edited\n")
+
+    first = run_study(study, tiny.home(runs), Options(), {}, Watcher(progress=edit))
+    assert sorted(record.status for record in first.records.values()) == ["complete"] * 3 + ["failed"]
+    (own_folder / "my_ffn.py").write_text(FFN)
+    again = run_study(study, tiny.home(runs), Options(), {}, Watcher())
+    assert {record.status for record in again.records.values()} == {"complete"}
+    kept = [mark for mark, record in first.records.items() if record.status == "complete"]
+    assert [again.records[mark] for mark in kept] == [first.records[mark] for mark in kept]
+
+
 # The run folder
 
 
