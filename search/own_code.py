@@ -1,6 +1,7 @@
 """Code of the user's own in trials: which a trial names, loading it in a worker, and trying all of it before a run."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
@@ -9,10 +10,15 @@ from search.recipe import KnowledgeTransfer, Recipe
 from search.study import Ablation, Search, all_configurations, at_seed
 from search.trial import TrialSpec
 
+if TYPE_CHECKING:
+    from search.training.own_loss import Compared
+
 
 def own_code_of(spec: TrialSpec) -> tuple[str, ...]:
     """What `own` named, in a trial and its teacher, each once."""
-    named = [spec.student.feed_forward, *(transfer.own_loss for transfer in _transfers(spec.recipe))]
+    recipe = spec.recipe
+    losses = [*(transfer.own_loss for transfer in _transfers(recipe)), recipe.pre_training.own_loss]
+    named = [spec.student.feed_forward, *losses]
     if spec.teacher is not None:
         named.append(spec.teacher.student.feed_forward)
     if isinstance(spec.teacher, TrialSpec):
@@ -46,7 +52,7 @@ def check_own_code(specs: Iterable[TrialSpec]) -> None:
         ValueError: one of them has another shape than it must, or fails; the first one, by name.
     """
     encoders: dict[EncoderConfig, None] = {}
-    losses: dict[tuple[str, int], None] = {}
+    losses: dict[tuple[str, Compared, int], None] = {}
     for spec in specs:
         if not own_code_of(spec):
             continue
@@ -57,7 +63,9 @@ def check_own_code(specs: Iterable[TrialSpec]) -> None:
                 encoders[encoder] = None
         for transfer in _transfers(spec.recipe):
             if transfer.own_loss is not None:
-                losses[transfer.own_loss, taught_by[0].hidden_size] = None
+                losses[transfer.own_loss, "feature maps", taught_by[0].hidden_size] = None
+        if spec.recipe.pre_training.own_loss is not None:
+            losses[spec.recipe.pre_training.own_loss, "logits", spec.student.vocab_size] = None
     if encoders:
         from model_zoo.own_feed_forward import try_feed_forward
 
@@ -66,8 +74,8 @@ def check_own_code(specs: Iterable[TrialSpec]) -> None:
     if losses:
         from search.training.own_loss import try_loss
 
-        for named, width in losses:
-            try_loss(named, width)
+        for named, compared, width in losses:
+            try_loss(named, compared, width)
 
 
 def _transfers(recipe: Recipe) -> list[KnowledgeTransfer]:

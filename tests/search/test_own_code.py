@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -152,7 +152,7 @@ def test_a_loss_is_added_to_the_others(own: Callable[[str], str], make_spec: Cal
         ("return 1.0", r"must return a scalar tensor .*got float"),
         (
             "return (student.detach() - teacher).mean()",
-            r"must depend on the student's maps, got a loss without a gradi",
+            r"must depend on the student's feature maps, got a loss without a gradi",
         ),
         ("return teacher.mean() / 0 + student.mean()", r"finite loss and gradient .*got a loss of (inf|-inf|nan)"),
         ("return (student - student).sum().sqrt()", r"got a loss of 0 with a gradient that is not finite"),
@@ -176,6 +176,52 @@ def test_what_is_no_name_of_a_loss_is_refused(make_spec: Callable[..., Any]) -> 
         with_loss(make_spec(with_teacher=True), "my_loss:f")
     with pytest.raises(ValueError, match=r"own_factor must be above 0 where there is an own_loss, got 0"):
         with_loss(make_spec(with_teacher=True), "my_loss:f@0123456789abcdef", own_factor=0.0)
+
+
+def with_logits_loss(spec: Any, named: str, **fields: Any) -> Any:
+    pre_training = replace(spec.recipe.pre_training, own_loss=named, **fields)
+    return replace(spec, recipe=replace(spec.recipe, pre_training=pre_training))
+
+
+def test_a_loss_on_logits_is_tried_with_labels_and_refused_without_a_teachers_share(
+    own: Callable[[str], str], own_folder: Path, make_spec: Callable[..., Any]
+) -> None:
+    from search.own_code import check_own_code, own_code_of
+
+    text = "from torch.nn.functional import cross_entropy\n\ndef good(student, teacher, labels):\n"
+    text += "    assert student.shape == teacher.shape == (5, 50) and labels.shape == (5,)\n"
+    text += "    return cross_entropy(student, teacher.argmax(1)) + cross_entropy(student, labels)\n"
+    text += "\ndef bad(student, teacher, labels):\n    return (student - teacher).abs().mean(1)\n"
+    (own_folder / "my_loss.py").write_text(text)
+    spec = make_spec(with_teacher=True)
+    good = with_logits_loss(spec, own("my_loss:good"), own_factor=0.5)
+    check_own_code([good])
+    assert own_code_of(good) == (own("my_loss:good"),)
+    message = r"my_loss:bad must return a scalar tensor for logits of shape \(5, 50\), got a tensor of shape \(5,\)"
+    with pytest.raises(ValueError, match=message):
+        check_own_code([with_logits_loss(spec, own("my_loss:bad"))])
+    with pytest.raises(ValueError, match=r"compares with a teacher: teacher_share must be above 0, got 0.0"):
+        with_logits_loss(spec, own("my_loss:good"), teacher_share=0.0)
+
+
+def test_a_loss_on_logits_is_added_to_distillation(own: Callable[[str], str], own_folder: Path) -> None:
+    from model_zoo.networks import PreTrainingLogits
+    from search.recipe import Optimizer, PreTraining
+    from search.training.pretraining import _distillation
+
+    (own_folder / "my_loss.py").write_text(
+        "def f(student, teacher, labels):\n    return (student - teacher).abs().sum()\n"
+    )
+    rate = Optimizer(learning_rate=0.1)
+    plain = PreTraining(steps=1, batch_size=1, optimizer=rate, teacher_share=0.5)
+    draw = torch.Generator().manual_seed(0)
+    student, teacher = (torch.randn(3, 7, generator=draw) for _ in range(2))
+    logits = PreTrainingLogits(student, torch.zeros(2, 2))
+    batch = SimpleNamespace(is_random_next=torch.tensor([0, 1]), masked_labels=torch.tensor([1, 2, 3]))
+    target = SimpleNamespace(masked_language=teacher)
+    mine = replace(plain, own_loss=own("my_loss:f"), own_factor=0.25)
+    added = _distillation(logits, target, batch, mine) - _distillation(logits, target, batch, plain)  # type: ignore[arg-type]
+    torch.testing.assert_close(added, 0.25 * (student - teacher).abs().sum())
 
 
 # A feed-forward
