@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from model_zoo.config import EncoderConfig
-from model_zoo.cost import ComponentCost, cost
+from model_zoo.cost import ComponentCost, cost, feed_forward_numbers
 from search.data.spec import TaskSpec
 from search.trial import TrialSpec
 
@@ -258,6 +258,7 @@ def kept_numbers(config: EncoderConfig, length: int) -> int:
         into = 2 if config.attention_input == "shared_bottleneck" else 1
         bottlenecks = 2 * narrow * into + 2 * wide
     attention = 3 * narrow + config.num_heads * length + narrow + 2 * narrow
-    feed_forward = config.num_feed_forward * (2 * config.feed_forward_size + 2 * narrow)
+    feed_forward = length * 2 * narrow + feed_forward_numbers(config, length)
     embedding = 2 * wide
-    return length * (embedding + config.num_layers * (bottlenecks + attention + feed_forward))
+    blocks = config.num_layers * (length * (bottlenecks + attention) + config.num_feed_forward * feed_forward)
+    return length * embedding + blocks

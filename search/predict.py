@@ -8,7 +8,7 @@ parameters, 36 s for its student. A prediction is for orientation, within a fact
 from dataclasses import dataclass
 
 from model_zoo.config import EncoderConfig
-from model_zoo.cost import cost
+from model_zoo.cost import cost, feed_forward_numbers
 from search.race import contenders
 from search.recipe import FineTuning, PreTraining
 from search.study import Ablation, Search, all_configurations, plan
@@ -155,7 +155,8 @@ def _memory(spec: TrialSpec) -> int:
     )
     tokens = spec.recipe.pre_training.batch_size * spec.data.length
     widths = 4 * config.hidden_size + 8 * config.bottleneck_size
-    widths += config.num_feed_forward * (2 * config.feed_forward_size + 3 * config.bottleneck_size)
+    widths += config.num_feed_forward * 3 * config.bottleneck_size
+    widths += config.num_feed_forward * feed_forward_numbers(config, spec.data.length) // spec.data.length
     maps = tokens * config.num_layers * (widths + config.num_heads * spec.data.length)
     logits = round((1.0 if spec.recipe.pre_training.triple else MASKED_SHARE) * tokens) * config.vocab_size * 4
     return PROCESS_BYTES + 4 * (4 * trained + fixed + maps + logits)

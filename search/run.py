@@ -26,6 +26,7 @@ from search.generation import (
 from search.given_teacher import GivenTeacher
 from search.hold_race import hold_race, with_known_rates
 from search.latency.session import Outcome
+from search.own_code import check_own_code, planned_specs
 from search.race import contenders
 from search.record import (
     Measurement,
@@ -72,6 +73,7 @@ def run_study(
         plan(study)
         contenders(study)
         study = with_known_rates(study, home.run)
+    check_own_code(planned_specs(study))
     with open_run(home.run, study_document(study, about)):
         if isinstance(study, Ablation) and study.race is not None:
             study = hold_race(study, home, options, watcher)

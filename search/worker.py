@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 
 from model_zoo.cost import cost
+from model_zoo.own_source import place_of
 from search.allocator import keep_freed_memory
 from search.data.prepare import open_data
 from search.files import write_whole
 from search.fingerprint import fingerprint
 from search.latency.measure import peak_memory_bytes
+from search.own_code import load_own_code
 from search.provenance import provenance
 from search.record import Measurement, Proposal, Role, TrialRecord, read_record, set_aside, write_record
 from search.training.acceleration import OFF, Acceleration
@@ -96,7 +98,9 @@ def serve(job: Job, channel: "connection.Connection", restarts: int) -> None:
         channel.send(("disk" if error.errno in DISK_ERRORS else "error", f"{error.strerror}: {error.filename}"))
     except Exception as error:
         _keep_traceback(job)
-        channel.send(("error", f"{type(error).__name__}: {' '.join(str(error).split())}"))
+        place = place_of(error)
+        where = "" if place is None else f"{place}: "
+        channel.send(("error", f"{where}{type(error).__name__}: {' '.join(str(error).split())}"))
 
 
 def _keep_traceback(job: Job) -> None:
@@ -109,6 +113,7 @@ def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> Tr
     """Train, measure, and write weights and trial file; the checkpoint goes last."""
     if job.record_path.exists():
         return read_record(job.record_path)
+    load_own_code(job.spec)
     started = _now()
     _drop_left_overs(job)
     _drop_bad_checkpoint(job, channel)

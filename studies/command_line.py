@@ -67,11 +67,20 @@ def _one_line(error: Exception) -> str:
 
 
 @app.command(name="list")
-def list_studies(*, as_json: Json = False) -> int:
-    """The studies that ship, one line each."""
-    from studies.catalogue import all_studies
+def list_studies(study_file: str | None = None, *, as_json: Json = False) -> int:
+    """The studies that ship, one line each, and one of your own.
 
-    rows = [{"name": study.name, "question": study.question} for study in all_studies()]
+    Parameters
+    ----------
+    study_file
+        A Python file that declares a STUDY; it is run.
+    """
+    from studies.catalogue import all_studies, load_study
+
+    if study_file is not None and not study_file.endswith(".py"):
+        raise ValueError(f"`thinbert list` takes a Python file, got {study_file!r}; `thinbert show` takes a name")
+    found = [*all_studies(), *([] if study_file is None else [load_study(study_file)])]
+    rows = [{"name": study.name, "question": study.question} for study in found]
     terminal.show_json(rows) if as_json else terminal.show_rows([(row["name"], row["question"]) for row in rows])
     return 0
 
@@ -91,7 +100,7 @@ def show(
     Parameters
     ----------
     study
-        A name that `thinbert list` shows.
+        A name that `thinbert list` shows, or a Python file that declares a STUDY of your own (it is run).
     scale
         smoke, cpu, gpu or paper.
     runs
@@ -138,7 +147,7 @@ def run(
     Parameters
     ----------
     study
-        A name that `thinbert list` shows.
+        A name that `thinbert list` shows, or a Python file that declares a STUDY of your own (it is run).
     scale
         smoke (minutes), cpu, gpu or paper.
     runs

@@ -6,6 +6,7 @@ from typing import Any
 from model_zoo.cost import cost
 from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
+from search.own_code import check_own_code, planned_specs
 from search.predict import predict, predict_study
 from search.study import Ablation, Search, all_configurations, check_search, knobs, plan
 from search.trial import TrialSpec, changes
@@ -54,7 +55,9 @@ def _overview(declared: Search | Ablation, data: DataSpec) -> dict[str, Any]:
     }
     if isinstance(declared, Search):
         check_search(declared)
+        check_own_code(planned_specs(declared))
         return found | _search(declared)
+    check_own_code(planned_specs(declared))
     return found | _ablation(declared)
 
 
@@ -126,7 +129,7 @@ def overview_lines(found: dict[str, Any]) -> list[str]:
         lines += [
             f"  {found['configurations']} configurations, {found['num_trials']} tried, the paper's first",
             f"  parameters {low:,} to {high:,}; FLOPs {slow['smallest']:,} to {slow['largest']:,} per sequence",
-            f"  baseline {found['baseline']['parameters']:,} parameters; teacher {found['teacher']['parameters']:,}",
+            f"  baseline {found['baseline']['parameters']:,} parameters; {_teacher_text(found['teacher'])}",
         ]
         seeds = found["confirmation_seeds"]
         lines.append(
@@ -151,6 +154,10 @@ def overview_lines(found: dict[str, Any]) -> list[str]:
 
         lines += ["", *dry_run_lines(found["dry_run"])]
     return lines
+
+
+def _teacher_text(teacher: dict[str, Any] | None) -> str:
+    return "no teacher" if teacher is None else f"teacher {teacher['parameters']:,}"
 
 
 def _given_lines(given: dict[str, Any] | None) -> list[str]:

@@ -11,6 +11,7 @@ from search.bring_teacher import check_language, given_teacher, keep_teacher, re
 from search.data.prepare import prepare, read_report
 from search.data.spec import DataSpec
 from search.execute import DiskFullError, Options, Watcher
+from search.own_code import check_own_code, planned_specs
 from search.predict import predict_study
 from search.record import TrialRecord
 from search.run import RunSummary, run_study
@@ -23,6 +24,7 @@ from studies.catalogue import check_scale, load_study
 from studies.data_specs import known_data_spec
 from studies.given import with_teacher
 from studies.housekeeping import is_running
+from studies.own_study import about_own_study, changes_since
 from studies.request import RunRequest, apply_request, request_sources
 
 
@@ -51,12 +53,13 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
         declared = apply_request(request, declared)
         if isinstance(declared, Search):
             check_search(replace(declared, latency=replace(declared.latency, device=device)))
-        about = _about(request, home, data)
+        check_own_code(planned_specs(declared))
+        about = _about(request, home, data) | about_own_study(request.study, declared)
         check_run(home.run, study_document(declared, about))
         if is_running(home.run):
             raise ValueError(f"{home.run.name} is in use by another process; wait for it or choose --runs")
         with terminal.Display(quiet=as_json, predicted_seconds=predict_study(declared).core_seconds) as display:
-            for line in read_report(home.data, data).lines():
+            for line in (*read_report(home.data, data).lines(), *changes_since(home.run, about)):
                 display.say(line)
             if brought is not None:
                 keep_teacher(brought, given, home.teachers)
@@ -107,7 +110,7 @@ def _about(request: RunRequest, home: Home, data: DataSpec) -> dict[str, Any]:
 
 def command_text(request: RunRequest) -> str:
     """The command that repeats a run, whatever the number of workers was."""
-    parts = ["thinbert", "run", request.study, "--scale", request.scale, "--runs", _shown(str(request.runs))]
+    parts = ["thinbert", "run", _shown(request.study), "--scale", request.scale, "--runs", _shown(str(request.runs))]
     options = (
         ("--trials", request.trials),
         ("--corpus", request.corpus),

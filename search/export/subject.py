@@ -59,6 +59,11 @@ def trial_subject(run: Path, prefix: str) -> Subject:
             f"trial {record.fingerprint} of {run.name} has no weights (its status is {record.status}, or `thinbert "
             "clean` removed them); export one of the front or the baseline, or train it again"
         )
+    if record.spec.student.feed_forward != "dense":
+        raise ValueError(
+            "what is exported must have feed_forward='dense', transformers and ONNX know no code of one's own; got "
+            f"{record.spec.student.feed_forward!r}; load {run.name}/weights/{path.name} with your code instead"
+        )
     weights, spec = load_weights(path), record.spec
     pretrained, tasks = "pretrained/", {}
     for task in spec.data.tasks:

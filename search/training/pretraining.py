@@ -11,6 +11,7 @@ from search.distillation.distilbert import triple_loss, triple_terms
 from search.distillation.losses import masked_language_distillation_loss
 from search.recipe import KnowledgeTransfer, PreTraining
 from search.training.block_losses import teaching
+from search.training.own_loss import own_loss
 from search.training.stages import (
     Batch,
     Batches,
@@ -77,7 +78,7 @@ def auxiliary_stage(
         batch, target = target_of(step)
         output = taught.outputs(network.encoder, batch.inputs, len(blocks))
         logits = network.logits(output.feature_maps[-1], batch.masked_positions)
-        own = _distillation(logits, target, batch, recipe.teacher_share)
+        own = _distillation(logits, target, batch, recipe)
         return own + taught.mean_loss(output, target, batch.mask)
 
     optimizer = make_optimizer(groups, recipe.optimizer)
@@ -109,19 +110,22 @@ def _distilled(
 
     def loss(step: int) -> Tensor:
         batch, target = target_of(updates[step])
-        return _distillation(network(*batch.inputs, batch.masked_positions), target, batch, recipe.teacher_share)
+        return _distillation(network(*batch.inputs, batch.masked_positions), target, batch, recipe)
 
     return loss
 
 
-def _distillation(logits: PreTrainingLogits, target: Taught, batch: Batch, teacher_share: float) -> Tensor:
-    """Labels and teacher mixed at masked positions, and the next sentence."""
+def _distillation(logits: PreTrainingLogits, target: Taught, batch: Batch, recipe: PreTraining) -> Tensor:
+    """Labels and teacher mixed at masked positions, and the next sentence; a loss of one's own on top."""
     assert target.masked_language is not None
     sentence = functional.cross_entropy(logits.next_sentence, batch.is_random_next)
     mixed = masked_language_distillation_loss(
-        logits.masked_language, target.masked_language, batch.masked_labels, 1.0 - teacher_share
+        logits.masked_language, target.masked_language, batch.masked_labels, 1.0 - recipe.teacher_share
     )
-    return mixed + sentence
+    if recipe.own_loss is None:
+        return mixed + sentence
+    own = own_loss(recipe.own_loss, logits.masked_language, target.masked_language, batch.masked_labels)
+    return mixed + sentence + recipe.own_factor * own
 
 
 def _triple(
