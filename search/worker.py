@@ -96,7 +96,16 @@ def serve(job: Job, channel: "connection.Connection", restarts: int) -> None:
         channel.send(("disk" if error.errno in DISK_ERRORS else "error", f"{error.strerror}: {error.filename}"))
     except Exception as error:
         _keep_traceback(job)
-        channel.send(("error", f"{type(error).__name__}: {' '.join(str(error).split())}"))
+        channel.send(("error", _named(error)))
+
+
+def _named(error: Exception) -> str:
+    """An unexpected error in one line; memory that ran out by the name a user knows it by."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text
+    if not out_of_memory:
+        return text
+    return f"its worker ran out of memory; run with fewer --workers or at a smaller scale ({text})"
 
 
 def _keep_traceback(job: Job) -> None:
