@@ -21,6 +21,7 @@ from search.allocator import keep_freed_memory
 from search.data.prepare import open_data
 from search.files import write_whole
 from search.fingerprint import fingerprint
+from search.given_teacher import GivenTeacher
 from search.latency.measure import peak_memory_bytes
 from search.provenance import provenance
 from search.record import Measurement, Proposal, Role, TrialRecord, read_record, set_aside, write_record
@@ -127,6 +128,7 @@ def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> Tr
         open_data(job.home.data, job.spec.data),
         keeper=keeper,
         teacher_weights=_teacher_weights(job),
+        ensemble_weights=[_weights_of(job, teacher) for teacher in job.spec.ensemble],
         device=job.device,
         acceleration=job.acceleration,
     )
@@ -180,9 +182,11 @@ def _memory() -> tuple[Measurement, ...]:
 
 
 def _teacher_weights(job: Job) -> dict[str, Tensor] | None:
-    if job.spec.teacher is None:
-        return None
-    return load_weights(job.home.teachers / fingerprint(job.spec.teacher) / "weights.safetensors")
+    return None if job.spec.teacher is None else _weights_of(job, job.spec.teacher)
+
+
+def _weights_of(job: Job, teacher: TrialSpec | GivenTeacher) -> dict[str, Tensor]:
+    return load_weights(job.home.teachers / fingerprint(teacher) / "weights.safetensors")
 
 
 def _drop_left_overs(job: Job) -> None:

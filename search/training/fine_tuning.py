@@ -14,6 +14,7 @@ from search.recipe import FineTuning
 from search.seeds import stream_seed
 from search.training.stages import Stage, groups_by_depth, make_optimizer, scheduled_rates
 from search.training.task_losses import distilled_loss, task_loss
+from search.training.teacher_network import TaskEnsemble
 
 
 class TaskBatch(NamedTuple):
@@ -36,7 +37,7 @@ def fine_tuning_stage(
     split: TaskSplit,
     recipe: FineTuning,
     seed: int,
-    teacher: TaskNetwork | None = None,
+    teacher: TaskNetwork | TaskEnsemble | None = None,
 ) -> Stage:
     """One task: cross-entropy, squared error for a regression, start and end for a span; distilled where asked for.
 

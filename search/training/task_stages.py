@@ -15,6 +15,7 @@ from search.training.block_losses import teaching
 from search.training.fine_tuning import task_batches
 from search.training.stages import Projected, Stage, groups_by_depth, make_optimizer, scheduled_rates
 from search.training.task_losses import mixed_loss, task_loss
+from search.training.teacher_network import TaskEnsemble
 from search.training.transfer import encoder_groups
 
 
@@ -57,7 +58,7 @@ def multi_task_stage(
     splits: Mapping[str, TaskSplit],
     recipe: FineTuning,
     seed: int,
-    teachers: Sequence[TaskNetwork] = (),
+    teachers: Sequence[TaskNetwork | TaskEnsemble] = (),
 ) -> Stage:
     """All tasks in one encoder, each update a batch of one of them (Liu et al. 2019, MT-DNN, Algorithm 1).
 

@@ -39,7 +39,7 @@ from search.training.students import (
     task_network,
 )
 from search.training.task_stages import intermediate_stage, multi_task_stage
-from search.training.teacher_network import missing_tensors, teacher_network, teacher_task_network
+from search.training.teacher_network import TaskEnsemble, missing_tensors, teacher_network, teacher_task_network
 from search.training.transfer import transfer_stage
 from search.trial import TrialSpec
 from search.values import from_json, to_json
@@ -63,6 +63,7 @@ def train(
     *,
     keeper: Keeper,
     teacher_weights: Mapping[str, Tensor] | None = None,
+    ensemble_weights: Sequence[Mapping[str, Tensor]] = (),
     device: str = "cpu",
     acceleration: Acceleration = OFF,
 ) -> Outcome:
@@ -72,6 +73,7 @@ def train(
         data: what `spec.data` names, opened.
         keeper: where checkpoints go.
         teacher_weights: the `pretrained/...` tensors of the teacher's training, where the spec has a teacher.
+        ensemble_weights: the same of the spec's further teachers, in their order.
         acceleration: how the machine is used.
 
     Raises:
@@ -79,6 +81,7 @@ def train(
     """
     with torch.random.fork_rng(devices=[]):
         training = _Training(spec, data, keeper, teacher_weights, torch.device(device), acceleration)
+        training.ensemble_weights = ensemble_weights
         try:
             training.run()
         except DivergedError as error:
@@ -105,6 +108,7 @@ class _Training:
         torch.manual_seed(stream_seed(spec.seed, "initialisation"))
         self.network = PreTrainingNetwork(spec.student, pooler=spec.recipe.pooler).to(device)
         self.teacher_weights = teacher_weights
+        self.ensemble_weights: Sequence[Mapping[str, Tensor]] = ()
         self.teacher = None if spec.teacher is None else teacher_network(spec.teacher, teacher_weights, device)
         if self.teacher is not None:
             without = missing_tensors(self.teacher, teacher_weights or {})
@@ -176,6 +180,7 @@ class _Training:
             assert recipe.distillation is not None and recipe.distillation.intermediate is not None
             transfer = recipe.distillation.intermediate
             projection = self._projection(transfer)
+            assert isinstance(teachers[0], TaskNetwork)
             return intermediate_stage(network, teachers[0], task, splits[task.name], transfer, seed, projection)
         return fine_tuning_stage(network, task, splits[task.name], recipe, seed, teachers[0] if teachers else None)
 
@@ -183,9 +188,14 @@ class _Training:
         assert self.teacher is not None
         return make_projection(transfer, self.network.encoder, self.teacher.encoder, self.spec.seed, self.device)
 
-    def _task_teacher(self, task: TaskSpec) -> TaskNetwork:
-        assert self.spec.teacher is not None and self.teacher_weights is not None
-        return teacher_task_network(self.spec.teacher, self.teacher_weights, task, self.device)
+    def _task_teacher(self, task: TaskSpec) -> TaskNetwork | TaskEnsemble:
+        assert self.teacher_weights is not None
+        weights = (self.teacher_weights, *self.ensemble_weights)
+        found = [
+            teacher_task_network(teacher, own, task, self.device)
+            for teacher, own in zip(self.spec.teachers, weights, strict=True)
+        ]
+        return TaskEnsemble(found, task) if self.spec.ensemble else found[0]
 
     def _finish(self, planned: PlannedStage, stage: Stage) -> None:
         if isinstance(stage.network, MultiTaskNetwork):
