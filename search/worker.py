@@ -139,6 +139,8 @@ def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> Tr
         "finished": _now(),
         "restarts": restarts,
     }
+    if job.acceleration.named:
+        history["acceleration"] = list(job.acceleration.named)
     record = TrialRecord(
         fingerprint=job.fingerprint,
         status="complete" if outcome.status == "complete" else "diverged",

@@ -90,9 +90,10 @@ def _on_labels(
     network: PreTrainingNetwork, batches: Batches, recipe: PreTraining, updates: range
 ) -> Callable[[int], Tensor]:
     """Masked language and next sentence."""
+    batch_of = batches.getter(recipe.batch_size, updates.stop)
 
     def loss(step: int) -> Tensor:
-        batch = batches.get(updates[step], recipe.batch_size)
+        batch = batch_of(updates[step])
         logits = network(*batch.inputs, batch.masked_positions)
         sentence = functional.cross_entropy(logits.next_sentence, batch.is_random_next)
         total: Tensor = functional.cross_entropy(logits.masked_language, batch.masked_labels) + sentence

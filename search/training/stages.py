@@ -11,6 +11,7 @@ from search.data.pretraining import PretrainingData, pretraining_batch
 from search.recipe import Optimizer
 from search.training.acceleration import OFF, Acceleration
 from search.training.lamb import Lamb
+from search.training.lookahead import ahead
 from search.training.schedules import warmup_linear, warmup_polynomial
 
 
@@ -60,7 +61,18 @@ class Batches(NamedTuple):
     def get(self, step: int, batch_size: int) -> Batch:
         """The batch of one update."""
         batch = pretraining_batch(self.data, seed=self.seed, step=step, batch_size=batch_size, length=self.length)
-        return Batch(*(torch.from_numpy(getattr(batch, name)).to(self.device) for name in Batch._fields))
+        tensors = (torch.from_numpy(getattr(batch, name)) for name in Batch._fields)
+        if self.acceleration.prefetch and self.device.type == "cuda":
+            return Batch(*(tensor.pin_memory().to(self.device, non_blocking=True) for tensor in tensors))
+        return Batch(*(tensor.to(self.device) for tensor in tensors))
+
+    def getter(self, batch_size: int, stop: int) -> Callable[[int], Batch]:
+        """`get` for updates before `stop`; the next one's batch is drawn ahead where that is asked for."""
+
+        def batch(step: int) -> Batch:
+            return self.get(step, batch_size)
+
+        return ahead(batch, stop) if self.acceleration.prefetch else batch
 
 
 class Projected(nn.Module):

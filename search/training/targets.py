@@ -47,10 +47,14 @@ def targets(
             "precision": acceleration.precision,
             "torch": torch.__version__,
         }
+        if acceleration.compiled != "nothing":
+            key["compiled"] = acceleration.compiled
         kept = KeptOutputs(acceleration.outputs, acceleration.outputs_bytes, key, updates, wanted)
 
+    batch_of = batches.getter(batch_size, updates.stop)
+
     def target(update: int) -> "tuple[Batch, Taught]":
-        batch, asked = batches.get(update, batch_size), wanted(update)
+        batch, asked = batch_of(update), wanted(update)
 
         def compute() -> Taught:
             with autocast(acceleration.precision, batches.device):

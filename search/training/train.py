@@ -13,7 +13,8 @@ from search.data.spec import TaskSpec
 from search.recipe import KnowledgeTransfer
 from search.record import CurvePoint, Interval, Measurement
 from search.seeds import stream_seed
-from search.training.acceleration import OFF, Acceleration
+from search.training.acceleration import OFF, Acceleration, check_device
+from search.training.compiling import compile_blocks, in_graphs
 from search.training.evaluate import evaluate
 from search.training.fine_tuning import fine_tuning_stage
 from search.training.loop import (
@@ -103,6 +104,7 @@ class _Training:
         device: torch.device,
         acceleration: Acceleration,
     ) -> None:
+        check_device(acceleration, device.type)
         self.acceleration = acceleration
         self.spec, self.data, self.keeper, self.device = spec, data, keeper, device
         torch.manual_seed(stream_seed(spec.seed, "initialisation"))
@@ -113,6 +115,8 @@ class _Training:
         if self.teacher is not None:
             without = missing_tensors(self.teacher, teacher_weights or {})
             start_from_teacher(self.network, self.teacher, spec.recipe, without)
+            compile_blocks(self.teacher.encoder, acceleration.compiled)
+        compile_blocks(self.network.encoder, acceleration.compiled)
         self.tasks: dict[str, TaskNetwork] = {}
         saved = load(keeper)
         self.position = saved[0] if saved else Position()
@@ -125,7 +129,8 @@ class _Training:
             self._restore_finished(steps)
         for index in range(self.position.stage, len(steps)):
             stage = self._stage(steps[index])
-            stage = stage._replace(loss=in_precision(stage.loss, self.acceleration.precision, self.device))
+            loss = in_precision(stage.loss, self.acceleration.precision, self.device)
+            stage = stage._replace(loss=in_graphs(loss, self.acceleration.compiled))
             if self.checkpoint is not None and self.position.step > 0:
                 restore_stage(stage, self.checkpoint)
             else:
@@ -170,6 +175,8 @@ class _Training:
             if task.name not in self.tasks:
                 self.tasks[task.name] = task_network(self.network, task, self.spec.recipe, seed).to(self.device)
         networks = [self.tasks[task.name] for task in planned.tasks]
+        for each in networks:
+            compile_blocks(each.encoder, self.acceleration.compiled)
         teachers = [] if recipe.distillation is None else [self._task_teacher(task) for task in planned.tasks]
         splits = {task.name: self.data.tasks[task.name]["train"] for task in planned.tasks}
         if planned.kind == "multi-task":
