@@ -121,8 +121,11 @@ def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> Tr
         return read_record(job.record_path)
     started = _now()
     _drop_left_overs(job)
-    _drop_bad_checkpoint(job, channel)
-    keeper = Keeper(path=job.checkpoint_path, seconds=job.checkpoint_seconds, tell=_teller(channel))
+    drop_bad_checkpoint(job, channel)
+    ranks = job.acceleration.ranks
+    keeper = Keeper(
+        path=job.checkpoint_path, seconds=job.checkpoint_seconds, tell=_teller(channel), writes=ranks.rank == 0
+    )
     outcome = train(
         job.spec,
         open_data(job.home.data, job.spec.data),
@@ -132,7 +135,7 @@ def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> Tr
         device=job.device,
         acceleration=job.acceleration,
     )
-    if outcome.weights:
+    if outcome.weights and keeper.writes:
         save_weights(job.weights_path, outcome.weights)
     history = provenance(device=job.device, threads=torch.get_num_threads()) | {
         "started": started,
@@ -141,6 +144,8 @@ def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> Tr
     }
     if job.acceleration.named:
         history["acceleration"] = list(job.acceleration.named)
+    if ranks.size > 1:
+        history["processes"] = ranks.size
     record = TrialRecord(
         fingerprint=job.fingerprint,
         status="complete" if outcome.status == "complete" else "diverged",
@@ -152,8 +157,9 @@ def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> Tr
         provenance=history,
         trials=job.proposals,
     )
-    write_record(job.record_path, record)
-    job.checkpoint_path.unlink(missing_ok=True)
+    if keeper.writes:
+        write_record(job.record_path, record)
+        job.checkpoint_path.unlink(missing_ok=True)
     return record
 
 
@@ -200,7 +206,8 @@ def _drop_left_overs(job: Job) -> None:
             left_over.unlink(missing_ok=True)
 
 
-def _drop_bad_checkpoint(job: Job, channel: "connection.Connection") -> None:
+def drop_bad_checkpoint(job: Job, channel: "connection.Connection") -> None:
+    """Set a checkpoint aside that is cut short or altered, and say so."""
     try:
         if job.checkpoint_path.exists():
             load_checkpoint(job.checkpoint_path)

@@ -7,12 +7,23 @@ neither does `prefetch`; `precision` and `compiled` round differently, and are o
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 Precision = Literal["float32", "bfloat16"]
 Compiled = Literal["nothing", "blocks", "graphs"]
 ASKED = ("compile", "graphs", "prefetch", "bfloat16")
 """What `accelerated` knows."""
+
+
+class Ranks(NamedTuple):
+    """Which of several processes that train one trial this is (`search/training/ranks.py`)."""
+
+    rank: int = 0
+    size: int = 1
+    """How many there are."""
+
+
+ALONE = Ranks()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +42,8 @@ class Acceleration:
     """`blocks`: torch.compile of one block, used for all of them; `graphs`: its kernels as CUDA graphs too."""
     prefetch: bool = False
     """Draw the next update's batch in a second thread, and copy it to a GPU from pinned memory without waiting."""
+    ranks: Ranks = ALONE
+    """Each process takes its part of every batch."""
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):

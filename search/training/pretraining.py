@@ -17,6 +17,7 @@ from search.training.stages import (
     Projected,
     Stage,
     groups_by_depth,
+    in_share,
     make_optimizer,
     parameter_groups,
     scheduled_rates,
@@ -78,7 +79,7 @@ def auxiliary_stage(
         output = taught.outputs(network.encoder, batch.inputs, len(blocks))
         logits = network.logits(output.feature_maps[-1], batch.masked_positions)
         own = _distillation(logits, target, batch, recipe.teacher_share)
-        return own + taught.mean_loss(output, target, batch.mask)
+        return own + in_share(taught.mean_loss(output, target, batch.mask), batch.token_share)
 
     optimizer = make_optimizer(groups, recipe.optimizer)
     rates = scheduled_rates(recipe.optimizer, steps, groups)
@@ -96,7 +97,8 @@ def _on_labels(
         batch = batch_of(updates[step])
         logits = network(*batch.inputs, batch.masked_positions)
         sentence = functional.cross_entropy(logits.next_sentence, batch.is_random_next)
-        total: Tensor = functional.cross_entropy(logits.masked_language, batch.masked_labels) + sentence
+        guessed = functional.cross_entropy(logits.masked_language, batch.masked_labels)
+        total: Tensor = in_share(guessed, batch.masked_share) + sentence
         return total
 
     return loss
@@ -122,7 +124,7 @@ def _distillation(logits: PreTrainingLogits, target: Taught, batch: Batch, teach
     mixed = masked_language_distillation_loss(
         logits.masked_language, target.masked_language, batch.masked_labels, 1.0 - teacher_share
     )
-    return mixed + sentence
+    return in_share(mixed, batch.masked_share) + sentence
 
 
 def _triple(

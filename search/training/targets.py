@@ -71,6 +71,6 @@ def data_digest(batches: "Batches", first: "Batch") -> str:
     digest = hashlib.sha256()
     for array in (data.token_ids, data.segment_offsets, data.document_ends):
         digest.update(np.ascontiguousarray(array).tobytes())
-    for tensor in first:
+    for tensor in first[:6]:
         digest.update(tensor.cpu().numpy().tobytes())
     return digest.hexdigest()

@@ -31,6 +31,7 @@ from search.training.loop import (
 from search.training.planned import PlannedStage, planned_stages
 from search.training.precision import in_precision
 from search.training.pretraining import auxiliary_stage, pretraining_stage
+from search.training.ranks import check_ranks, with_own_dropout
 from search.training.stages import Batches, Stage
 from search.training.students import (
     make_projection,
@@ -105,6 +106,7 @@ class _Training:
         acceleration: Acceleration,
     ) -> None:
         check_device(acceleration, device.type)
+        check_ranks(spec, acceleration.ranks.size)
         self.acceleration = acceleration
         self.spec, self.data, self.keeper, self.device = spec, data, keeper, device
         torch.manual_seed(stream_seed(spec.seed, "initialisation"))
@@ -124,13 +126,15 @@ class _Training:
 
     def run(self) -> None:
         """All stages that are not done yet."""
-        steps = planned_stages(self.spec)
+        steps, ranks = planned_stages(self.spec), self.acceleration.ranks
         if self.checkpoint is not None:
             self._restore_finished(steps)
         for index in range(self.position.stage, len(steps)):
             stage = self._stage(steps[index])
             loss = in_precision(stage.loss, self.acceleration.precision, self.device)
-            stage = stage._replace(loss=in_graphs(loss, self.acceleration.compiled))
+            loss = in_graphs(loss, self.acceleration.compiled)
+            loss = with_own_dropout(ranks, loss, self.spec.seed, steps[index].stream)
+            stage = stage._replace(loss=loss, ranks=ranks)
             if self.checkpoint is not None and self.position.step > 0:
                 restore_stage(stage, self.checkpoint)
             else:
@@ -170,7 +174,7 @@ class _Training:
         return self._task_stage(planned)
 
     def _task_stage(self, planned: PlannedStage) -> Stage:
-        recipe, seed = self.spec.recipe.fine_tuning, self.spec.seed
+        recipe, seed, ranks = self.spec.recipe.fine_tuning, self.spec.seed, self.acceleration.ranks
         for task in planned.tasks:
             if task.name not in self.tasks:
                 self.tasks[task.name] = task_network(self.network, task, self.spec.recipe, seed).to(self.device)
@@ -181,7 +185,7 @@ class _Training:
         splits = {task.name: self.data.tasks[task.name]["train"] for task in planned.tasks}
         if planned.kind == "multi-task":
             shared = multi_task_network(networks)
-            return multi_task_stage(shared, planned.tasks, splits, recipe, seed, teachers)
+            return multi_task_stage(shared, planned.tasks, splits, recipe, seed, teachers, ranks=ranks)
         (network,), (task,) = networks, planned.tasks
         if planned.kind == "intermediate":
             assert recipe.distillation is not None and recipe.distillation.intermediate is not None
@@ -189,7 +193,8 @@ class _Training:
             projection = self._projection(transfer)
             assert isinstance(teachers[0], TaskNetwork)
             return intermediate_stage(network, teachers[0], task, splits[task.name], transfer, seed, projection)
-        return fine_tuning_stage(network, task, splits[task.name], recipe, seed, teachers[0] if teachers else None)
+        teacher = teachers[0] if teachers else None
+        return fine_tuning_stage(network, task, splits[task.name], recipe, seed, teacher, ranks=ranks)
 
     def _projection(self, transfer: KnowledgeTransfer) -> nn.Linear | None:
         assert self.teacher is not None

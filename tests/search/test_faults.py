@@ -16,7 +16,7 @@ from search.execute import DiskFullError, Watcher, execute
 from search.fingerprint import fingerprint
 from search.record import TrialRecord
 from search.trial import TrialSpec
-from search.worker import Job, _drop_bad_checkpoint
+from search.worker import Job, drop_bad_checkpoint
 
 pytestmark = pytest.mark.skipif(
     "forkserver" not in multiprocessing.get_all_start_methods() or sys.platform != "linux",
@@ -169,7 +169,7 @@ def test_a_trainings_own_checkpoint_cut_at_any_byte_is_set_aside_by_name(
     lengths |= {chance.randrange(len(content)) for _ in range(60)}
     for length in sorted(lengths):
         faulty.checkpoint_path.write_bytes(content[:length])
-        _drop_bad_checkpoint(faulty, channel)  # type: ignore[arg-type]
+        drop_bad_checkpoint(faulty, channel)  # type: ignore[arg-type]
         assert not faulty.checkpoint_path.exists(), length
     assert len(channel.sent) == len(lengths)
     assert all(kind == "note" and "is corrupted" in text and "\n" not in text for kind, text in channel.sent)
