@@ -2,8 +2,8 @@
 
 Run as `python -m benchmarks.compiled_blocks`. Encoders of the cpu scale (gpu scale where there is a GPU), forward and
 backward of all blocks with their scores, dropout off as in transfer and distillation, one torch thread. Both forms sit
-in one process and take turns, in an order drawn anew for every round; maps and gradients are compared before anything is
-timed. What compiling costs stands beside; a compiler that finds its work in its cache on disk is quicker.
+in one process and take turns, in an order drawn anew for every round; maps and gradients are compared before anything
+is timed. What compiling costs stands beside; a compiler that finds its work in its cache on disk is quicker.
 """
 
 import argparse
