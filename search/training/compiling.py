@@ -27,8 +27,10 @@ def compile_blocks(encoder: Encoder, compiled: Compiled, *, backend: str = "indu
     torch._dynamo.config.recompile_limit = VARIANTS
     options: dict[str, Any] = {}
     if backend == "inductor":
-        # One compiler thread: a worker is a daemon, which may have no processes of its own.
-        options = {"compile_threads": 1} | ({"triton.cudagraphs": True} if compiled == "graphs" else {})
+        # One compiler thread: a worker is a daemon, which may have no processes of its own. Dropout as eager draws it.
+        options = {"compile_threads": 1, "fallback_random": True} | (
+            {"triton.cudagraphs": True} if compiled == "graphs" else {}
+        )
     for block in encoder.blocks:
         block.compile(backend=backend, options=options or None)
 

@@ -3,6 +3,7 @@
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,6 +71,17 @@ def test_teachers_of_an_ensemble_share_words_and_labels_and_differ(make_spec: An
         with_ensemble(spec, 1, data=replace(spec.data, tasks=(renamed, *spec.data.tasks[1:])))
     with pytest.raises(ValueError, match=r"^teachers of an ensemble must differ, got \['.*'\]; give each a seed of"):
         with_ensemble(spec, 1, 1)
+
+
+def test_a_given_teacher_takes_no_ensembles_place(make_spec: Any, make_ablation: Any) -> None:
+    from search.study import Arm
+    from studies.given import with_teacher
+
+    spec = with_ensemble(listening(make_spec(with_teacher=True)), 1)
+    study = replace(make_ablation(), arms=(Arm(name="two", because="so", spec=spec),))
+    given = SimpleNamespace(student=spec.student)
+    with pytest.raises(ValueError, match=r"^a given teacher takes the place of one teacher, got an arm with 2 of them"):
+        with_teacher(study, given)  # type: ignore[arg-type]
 
 
 def test_prediction_and_budget_count_every_teacher(make_spec: Any) -> None:
