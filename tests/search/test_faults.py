@@ -109,6 +109,7 @@ def test_a_worker_out_of_memory_fails_by_name_and_the_next_run_goes_on_bit_for_b
     assert goes_on(tiny, place) == weights(finished)
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_every_time_fails_by_name_and_the_next_run_goes_on_bit_for_bit(
     tiny: ModuleType, faults: Any, finished: tuple[Path, TrialSpec], place: tuple[Path, TrialSpec]
 ) -> None:

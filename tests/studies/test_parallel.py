@@ -32,6 +32,7 @@ def found(runs: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return json.loads(record.read_text()), load_file(weights)
 
 
+@pytest.mark.slow
 def test_two_processes_one_of_them_killed_and_started_again_train_what_one_process_trains(tmp_path: Path) -> None:
     """Teacher, transfer, distillation and two tasks, on gloo; the second process is killed in the middle of transfer,
     after the 36 + 12 updates of the teacher and 7 of the student."""

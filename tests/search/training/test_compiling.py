@@ -42,6 +42,7 @@ print(counters["stats"]["unique_graphs"], counters["frames"]["ok"], sum(counters
 """
 
 
+@pytest.mark.slow
 def test_compiled_blocks_equal_eager_ones_dropout_included_and_one_compilation_serves_all_of_them() -> None:
     done = subprocess.run([sys.executable, "-c", COMPILED_EQUALS_EAGER], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]
