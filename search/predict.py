@@ -49,7 +49,9 @@ def predict(spec: TrialSpec) -> Prediction:
         seconds += 0.0 if is_auxiliary else transfer.steps * step
     steps = recipe.student_updates if is_auxiliary else recipe.pre_training.steps
     seconds += steps * _pretraining_step(recipe.pre_training, student, teacher, with_teacher=is_auxiliary)
-    seconds += len(data.tasks) * _task_seconds(recipe.fine_tuning, student, teacher)
+    others = sum(_Step(other.student, data.length).forward(recipe.fine_tuning.batch_size) for other in spec.ensemble)
+    tuning = _task_seconds(recipe.fine_tuning, student, teacher) + recipe.fine_tuning.steps * others
+    seconds += len(data.tasks) * tuning
     return Prediction(train_seconds=seconds, memory_bytes=_memory(spec), disk_bytes=_disk(spec))
 
 
@@ -150,9 +152,8 @@ def _memory(spec: TrialSpec) -> int:
     """Weights with gradient and two moments, the teacher's weights, and the maps that one step keeps."""
     config = spec.student
     trained = cost(config).parameters + _head_parameters(config)
-    fixed = (
-        0 if spec.teacher is None else cost(spec.teacher.student).parameters + _head_parameters(spec.teacher.student)
-    )
+    taught_by = [teacher.student for teacher in spec.teachers]
+    fixed = sum(cost(one).parameters + _head_parameters(one) for one in taught_by)
     tokens = spec.recipe.pre_training.batch_size * spec.data.length
     widths = 4 * config.hidden_size + 8 * config.bottleneck_size
     widths += config.num_feed_forward * 3 * config.bottleneck_size

@@ -305,6 +305,7 @@ class _Driver:
             measurements=measurements,
             proposals=proposals,
             checkpoint_seconds=self.options.checkpoint_seconds,
+            acceleration=self.options.acceleration,
         )
 
     def _execute(self, jobs: Sequence[Job]) -> Iterable[TrialRecord]:

@@ -169,9 +169,11 @@ class Planned(NamedTuple):
 
 
 def at_seed(spec: TrialSpec, seed: int) -> TrialSpec:
-    """The same trial, and its teacher, with another seed (a given teacher has none)."""
+    """The same trial, and its teacher, with another seed (a given teacher has none). An ensemble's seeds keep their
+    distance from the trial's."""
     teacher = replace(spec.teacher, seed=seed) if isinstance(spec.teacher, TrialSpec) else spec.teacher
-    return replace(spec, seed=seed, teacher=teacher)
+    ensemble = tuple(replace(other, seed=other.seed + seed - spec.seed) for other in spec.ensemble)
+    return replace(spec, seed=seed, teacher=teacher, ensemble=ensemble)
 
 
 def plan(study: Ablation) -> tuple[Planned, ...]:

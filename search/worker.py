@@ -22,6 +22,7 @@ from search.allocator import keep_freed_memory
 from search.data.prepare import open_data
 from search.files import write_whole
 from search.fingerprint import fingerprint
+from search.given_teacher import GivenTeacher
 from search.latency.measure import peak_memory_bytes
 from search.own_code import load_own_code
 from search.provenance import provenance
@@ -98,9 +99,16 @@ def serve(job: Job, channel: "connection.Connection", restarts: int) -> None:
         channel.send(("disk" if error.errno in DISK_ERRORS else "error", f"{error.strerror}: {error.filename}"))
     except Exception as error:
         _keep_traceback(job)
-        place = place_of(error)
-        where = "" if place is None else f"{place}: "
-        channel.send(("error", f"{where}{type(error).__name__}: {' '.join(str(error).split())}"))
+        channel.send(("error", _named(error)))
+
+
+def _named(error: Exception) -> str:
+    """An unexpected error in one line, with its place in code of the user's own; lost memory by its usual name."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
+        return f"its worker ran out of memory; run with fewer --workers or at a smaller scale ({text})"
+    place = place_of(error)
+    return text if place is None else f"{place}: {text}"
 
 
 def _keep_traceback(job: Job) -> None:
@@ -116,23 +124,31 @@ def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> Tr
     load_own_code(job.spec)
     started = _now()
     _drop_left_overs(job)
-    _drop_bad_checkpoint(job, channel)
-    keeper = Keeper(path=job.checkpoint_path, seconds=job.checkpoint_seconds, tell=_teller(channel))
+    drop_bad_checkpoint(job, channel)
+    ranks = job.acceleration.ranks
+    keeper = Keeper(
+        path=job.checkpoint_path, seconds=job.checkpoint_seconds, tell=_teller(channel), writes=ranks.rank == 0
+    )
     outcome = train(
         job.spec,
         open_data(job.home.data, job.spec.data),
         keeper=keeper,
         teacher_weights=_teacher_weights(job),
+        ensemble_weights=[_weights_of(job, teacher) for teacher in job.spec.ensemble],
         device=job.device,
         acceleration=job.acceleration,
     )
-    if outcome.weights:
+    if outcome.weights and keeper.writes:
         save_weights(job.weights_path, outcome.weights)
     history = provenance(device=job.device, threads=torch.get_num_threads()) | {
         "started": started,
         "finished": _now(),
         "restarts": restarts,
     }
+    if job.acceleration.named:
+        history["acceleration"] = list(job.acceleration.named)
+    if ranks.size > 1:
+        history["processes"] = ranks.size
     record = TrialRecord(
         fingerprint=job.fingerprint,
         status="complete" if outcome.status == "complete" else "diverged",
@@ -144,8 +160,9 @@ def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> Tr
         provenance=history,
         trials=job.proposals,
     )
-    write_record(job.record_path, record)
-    job.checkpoint_path.unlink(missing_ok=True)
+    if keeper.writes:
+        write_record(job.record_path, record)
+        job.checkpoint_path.unlink(missing_ok=True)
     return record
 
 
@@ -176,9 +193,11 @@ def _memory() -> tuple[Measurement, ...]:
 
 
 def _teacher_weights(job: Job) -> dict[str, Tensor] | None:
-    if job.spec.teacher is None:
-        return None
-    return load_weights(job.home.teachers / fingerprint(job.spec.teacher) / "weights.safetensors")
+    return None if job.spec.teacher is None else _weights_of(job, job.spec.teacher)
+
+
+def _weights_of(job: Job, teacher: TrialSpec | GivenTeacher) -> dict[str, Tensor]:
+    return load_weights(job.home.teachers / fingerprint(teacher) / "weights.safetensors")
 
 
 def _drop_left_overs(job: Job) -> None:
@@ -190,7 +209,8 @@ def _drop_left_overs(job: Job) -> None:
             left_over.unlink(missing_ok=True)
 
 
-def _drop_bad_checkpoint(job: Job, channel: "connection.Connection") -> None:
+def drop_bad_checkpoint(job: Job, channel: "connection.Connection") -> None:
+    """Set a checkpoint aside that is cut short or altered, and say so."""
     try:
         if job.checkpoint_path.exists():
             load_checkpoint(job.checkpoint_path)

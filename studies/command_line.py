@@ -139,6 +139,7 @@ def run(
     task_file: Annotated[list[str] | None, Parameter(negative="")] = None,
     first: Annotated[list[str] | None, Parameter(name="--try", negative="")] = None,
     device: str = "auto",
+    accelerate: str = "",
     profile: Path | None = None,
     as_json: Json = False,
 ) -> int:
@@ -172,6 +173,9 @@ def run(
         A configuration to try first: bottleneck_size=24,num_heads=2,num_feed_forward=4.
     device
         auto, cpu or cuda.
+    accelerate
+        Names between commas. compile: one block compiled for all; graphs: that in CUDA graphs; bfloat16: products;
+        prefetch: batches drawn ahead. All but prefetch change the last digits of results; trial files say what was on.
     profile
         A file of `thinbert measure --profile-space`: latency is predicted, and measured for the front at the end.
     """
@@ -191,6 +195,7 @@ def run(
         task_files=tuple(task_file or ()),
         first=tuple(first or ()),
         device=device,
+        accelerate=accelerate,
         profile=profile,
     )
     return run_request(command, as_json=as_json)

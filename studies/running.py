@@ -17,6 +17,7 @@ from search.record import TrialRecord
 from search.run import RunSummary, run_study
 from search.run_folder import check_run, study_document
 from search.study import Search, check_search
+from search.training.acceleration import accelerated
 from search.values import to_json
 from search.worker import Home
 from studies import terminal
@@ -38,6 +39,7 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
     scale = check_scale(request.scale)
     study = load_study(request.study)
     device = find_device(request.device)
+    acceleration = accelerated(request.accelerate, device)
     brought = None if request.teacher is None else read_teacher(request.teacher)
     sources = request_sources(request, study, scale)
     home = _home(request.runs, f"{study.name}-{scale}")
@@ -64,7 +66,7 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
             if brought is not None:
                 keep_teacher(brought, given, home.teachers)
             watcher = Watcher(say=display.say, progress=display.progress)
-            options = Options(workers=request.workers, device=device)
+            options = Options(workers=request.workers, device=device, acceleration=acceleration)
             summary = run_study(declared, home, options, about, watcher)
         return _finish(home.run, summary, as_json)
 
@@ -118,6 +120,7 @@ def command_text(request: RunRequest) -> str:
         ("--teacher", request.teacher),
         ("--tasks", ",".join(request.tasks) or None),
         ("--task-data", request.task_data),
+        ("--accelerate", request.accelerate or None),
         ("--profile", request.profile),
     )
     for name, value in options:

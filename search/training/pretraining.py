@@ -18,6 +18,7 @@ from search.training.stages import (
     Projected,
     Stage,
     groups_by_depth,
+    in_share,
     make_optimizer,
     parameter_groups,
     scheduled_rates,
@@ -79,7 +80,7 @@ def auxiliary_stage(
         output = taught.outputs(network.encoder, batch.inputs, len(blocks))
         logits = network.logits(output.feature_maps[-1], batch.masked_positions)
         own = _distillation(logits, target, batch, recipe)
-        return own + taught.mean_loss(output, target, batch.mask)
+        return own + in_share(taught.mean_loss(output, target, batch.mask), batch.token_share)
 
     optimizer = make_optimizer(groups, recipe.optimizer)
     rates = scheduled_rates(recipe.optimizer, steps, groups)
@@ -91,12 +92,14 @@ def _on_labels(
     network: PreTrainingNetwork, batches: Batches, recipe: PreTraining, updates: range
 ) -> Callable[[int], Tensor]:
     """Masked language and next sentence."""
+    batch_of = batches.getter(recipe.batch_size, updates.stop)
 
     def loss(step: int) -> Tensor:
-        batch = batches.get(updates[step], recipe.batch_size)
+        batch = batch_of(updates[step])
         logits = network(*batch.inputs, batch.masked_positions)
         sentence = functional.cross_entropy(logits.next_sentence, batch.is_random_next)
-        total: Tensor = functional.cross_entropy(logits.masked_language, batch.masked_labels) + sentence
+        guessed = functional.cross_entropy(logits.masked_language, batch.masked_labels)
+        total: Tensor = in_share(guessed, batch.masked_share) + sentence
         return total
 
     return loss
@@ -122,10 +125,10 @@ def _distillation(logits: PreTrainingLogits, target: Taught, batch: Batch, recip
     mixed = masked_language_distillation_loss(
         logits.masked_language, target.masked_language, batch.masked_labels, 1.0 - recipe.teacher_share
     )
-    if recipe.own_loss is None:
-        return mixed + sentence
-    own = own_loss(recipe.own_loss, logits.masked_language, target.masked_language, batch.masked_labels)
-    return mixed + sentence + recipe.own_factor * own
+    if recipe.own_loss is not None:
+        own = own_loss(recipe.own_loss, logits.masked_language, target.masked_language, batch.masked_labels)
+        mixed = mixed + recipe.own_factor * own
+    return in_share(mixed, batch.masked_share) + sentence
 
 
 def _triple(
