@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,9 +20,11 @@ from model_zoo.cost import cost
 from model_zoo.own_source import place_of
 from search.allocator import keep_freed_memory
 from search.data.prepare import open_data
+from search.deployed_scores import deployed_scores, lacking
 from search.files import write_whole
 from search.fingerprint import fingerprint
 from search.given_teacher import GivenTeacher
+from search.latency.case import Runtime
 from search.latency.measure import peak_memory_bytes
 from search.own_code import load_own_code
 from search.provenance import provenance
@@ -56,6 +58,10 @@ class Job:
     proposals: tuple[Proposal, ...] = ()
     checkpoint_seconds: float = 20.0
     acceleration: Acceleration = OFF
+    score_runtimes: tuple[Runtime, ...] = ()
+    """Deployed forms in which the student is scored too."""
+    taken: TrialRecord | None = None
+    """The outcome that another run has: only what it lacks is done, its weights are in place."""
 
     @property
     def fingerprint(self) -> str:
@@ -118,10 +124,26 @@ def _keep_traceback(job: Job) -> None:
 
 
 def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> TrialRecord:
-    """Train, measure, and write weights and trial file; the checkpoint goes last."""
+    """Train unless another run has, measure, and write weights and trial file; the checkpoint goes last."""
     if job.record_path.exists():
         return read_record(job.record_path)
     load_own_code(job.spec)
+    record = job.taken or _trained(job, channel, restarts)
+    record = replace(
+        record,
+        measurements=(*record.measurements, *job.measurements),
+        trials=job.proposals,
+    )
+    if job.acceleration.ranks.rank > 0:
+        return record
+    record = _scored(job, record, channel)
+    write_record(job.record_path, record)
+    job.checkpoint_path.unlink(missing_ok=True)
+    return record
+
+
+def _trained(job: Job, channel: "connection.Connection", restarts: int) -> TrialRecord:
+    """The outcome of the training, from its checkpoint if there is one; the weights are written."""
     started = _now()
     _drop_left_overs(job)
     drop_bad_checkpoint(job, channel)
@@ -149,21 +171,31 @@ def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> Tr
         history["acceleration"] = list(job.acceleration.named)
     if ranks.size > 1:
         history["processes"] = ranks.size
-    record = TrialRecord(
+    return TrialRecord(
         fingerprint=job.fingerprint,
         status="complete" if outcome.status == "complete" else "diverged",
         reason=outcome.reason,
         role=job.role,
         spec=job.spec,
-        measurements=(*outcome.measurements, *job.measurements, *static_measurements(job.spec), *_memory()),
+        measurements=(*outcome.measurements, *static_measurements(job.spec), *_memory()),
         curves=outcome.curves,
         provenance=history,
-        trials=job.proposals,
     )
-    if keeper.writes:
-        write_record(job.record_path, record)
-        job.checkpoint_path.unlink(missing_ok=True)
-    return record
+
+
+def _scored(job: Job, record: TrialRecord, channel: "connection.Connection") -> TrialRecord:
+    """The record with scores of the deployed forms that it lacks; where there can be none, the reason."""
+    wanted = lacking(record.measurements, job.score_runtimes)
+    if not wanted or record.status != "complete":
+        return record
+    _teller(channel)("scoring as deployed", 0)
+    try:
+        data = open_data(job.home.data, job.spec.data)
+        found = deployed_scores(job.spec, load_weights(job.weights_path), data, wanted)
+    except ValueError as error:
+        channel.send(("note", f"trial {job.fingerprint} has no score in {', '.join(wanted)}: {error}"))
+        return replace(record, provenance=record.provenance | {"unscored": {one: str(error) for one in wanted}})
+    return replace(record, measurements=(*record.measurements, *found))
 
 
 def static_measurements(spec: TrialSpec) -> tuple[Measurement, ...]:

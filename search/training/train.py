@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +10,11 @@ from model_zoo.networks import MultiTaskNetwork, PreTrainingNetwork, TaskNetwork
 from search.data.prepare import OpenData
 from search.data.spec import TaskSpec
 from search.recipe import KnowledgeTransfer
-from search.record import CurvePoint, Interval, Measurement
+from search.record import CurvePoint, Measurement
 from search.seeds import stream_seed
 from search.training.acceleration import OFF, Acceleration, check_device
 from search.training.compiling import compile_blocks, in_graphs
-from search.training.evaluate import evaluate
+from search.training.evaluate import evaluate, mean_scores
 from search.training.fine_tuning import fine_tuning_stage
 from search.training.loop import (
     DivergedError,
@@ -153,7 +152,7 @@ class _Training:
         return Outcome(
             status="complete",
             reason="",
-            measurements=(*_means(measured), *measured, *_train_seconds(self)),
+            measurements=(*mean_scores(measured), *measured, *_train_seconds(self)),
             curves=tuple(self.position.curves),
             weights={name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()},
         )
@@ -244,32 +243,6 @@ class _Training:
         assert self.checkpoint is not None
         if any(key.startswith(f"{name}/") for key in self.checkpoint.tensors):
             restore(network, name, self.checkpoint)
-
-
-def _means(measured: list[Measurement]) -> list[Measurement]:
-    """The unweighted mean over tasks of each task's primary metric, for test (`accuracy`) and validation."""
-    means: list[Measurement] = []
-    for split, metric in (("test", "accuracy"), ("validation", "validation/accuracy")):
-        chosen = [m for m in measured if m.conditions["split"] == split and m.conditions["primary"]]
-        if chosen:
-            conditions: dict[str, Any] = {"split": split, "tasks": len(chosen)}
-            value = sum(m.value for m in chosen) / len(chosen)
-            interval = _mean_interval(value, chosen)
-            n = len(chosen)
-            means.append(
-                Measurement(metric=metric, value=value, unit="%", n=n, conditions=conditions, interval=interval)
-            )
-    return means
-
-
-def _mean_interval(value: float, chosen: list[Measurement]) -> Interval | None:
-    """Tasks' errors are independent: half-widths of the bootstrap intervals add in squares, over the number of
-    tasks."""
-    intervals = [m.interval for m in chosen if m.interval is not None]
-    if len(intervals) < len(chosen):
-        return None
-    half = sum(((i.high - i.low) / 2) ** 2 for i in intervals) ** 0.5 / len(intervals)
-    return Interval(low=value - half, high=value + half, level=intervals[0].level)
 
 
 def _train_seconds(training: _Training) -> list[Measurement]:
