@@ -9,14 +9,17 @@ from torch import Tensor
 
 from model_zoo.deploy import fold_task
 from model_zoo.networks import TaskNetwork
-from model_zoo.onnx_export import export_onnx, quantise
+from model_zoo.onnx_export import export_onnx, needs, quantise
 from search.data.prepare import OpenData
 from search.export.onnx import run_split
 from search.export.subject import task_networks
 from search.latency.case import Runtime
 from search.record import Measurement
+from search.study import Ablation
 from search.training.evaluate import decode, mean_scores, score_split
 from search.trial import TrialSpec
+
+SCORED: tuple[Runtime, ...] = ("onnx", "onnx-int8")
 
 
 def deployed_scores(
@@ -46,6 +49,19 @@ def deployed_scores(
         for runtime, scores in found.items()
         for one in (*mean_scores(scores), *scores)
     ]
+
+
+def check_scored(study: Ablation) -> None:
+    """Refuse, before anything trains, scores in a form that there is none of, or without the packages that run it.
+
+    Raises:
+        ValueError: one line with the way out.
+    """
+    for runtime in study.score_runtimes:
+        if runtime not in SCORED:
+            raise ValueError(f"score_runtimes must be of {', '.join(SCORED)}; got {runtime!r}")
+    if study.score_runtimes:
+        needs("onnx", "onnxscript", "onnxruntime")
 
 
 def lacking(measurements: Sequence[Measurement], runtimes: Sequence[Runtime]) -> tuple[Runtime, ...]:

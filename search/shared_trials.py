@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from search.record import TrialRecord, read_record
-from search.worker import Job
+from search.worker import Home, Job
 
 
 def finished_elsewhere(job: Job) -> TrialRecord | None:
@@ -21,7 +21,9 @@ def finished_elsewhere(job: Job) -> TrialRecord | None:
     with the same accelerations that change numbers, and its weights are there. Its provenance stays, with the place
     that it was taken from.
     """
-    for path in _places(job):
+    for path in _places(job.fingerprint, job.home):
+        if path == job.record_path:
+            continue
         try:
             record = read_record(path)
         except (FileNotFoundError, ValueError):
@@ -52,11 +54,14 @@ def take_over(job: Job) -> None:
     partial.replace(job.weights_path)
 
 
-def _places(job: Job) -> Iterator[Path]:
-    yield job.home.teachers / job.fingerprint / "record.json"
-    for path in sorted(job.home.run.parent.glob(f"*/trials/{job.fingerprint}.json")):
-        if path != job.record_path:
-            yield path
+def is_finished(mark: str, home: Home) -> bool:
+    """Whether any run under a root has a trial file of this fingerprint, whatever it says."""
+    return any(path.exists() for path in _places(mark, home))
+
+
+def _places(mark: str, home: Home) -> Iterator[Path]:
+    yield home.teachers / mark / "record.json"
+    yield from sorted(home.run.parent.glob(f"*/trials/{mark}.json"))
 
 
 def _weights(job: Job, record_path: Path) -> Path:

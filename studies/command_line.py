@@ -202,6 +202,39 @@ def run(
 
 
 @app.command
+def reproduce(
+    *,
+    scale: str = "cpu",
+    runs: Path = Path("runs"),
+    book: Path = Path("book"),
+    workers: Whole = 1,
+    plan: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Run the studies of all the paper's tables, or go on with them, and write their reports. Shared trials are
+    trained once.
+
+    Parameters
+    ----------
+    scale
+        smoke, cpu, gpu or paper; refused where training is predicted to take more than two hours.
+    runs
+        Folder of the runs.
+    book
+        Where the reports go.
+    workers
+        Trials trained at a time, one core each.
+    plan
+        Say what would be trained and how long it would take, and stop.
+    """
+    from studies.catalogue import check_scale
+    from studies.reproduce import reproduce as reproduce_all
+
+    if workers < 1:
+        raise ValueError(f"--workers must be at least 1, got {workers}")
+    return reproduce_all(check_scale(scale), runs, book, workers=workers, plan_only=plan)
+
+
+@app.command
 def report(run_folder: Path, *, out: Path | None = None, as_json: Json = False) -> int:
     """Write the report of a run: one self-contained page, figures as PNG, tables as CSV and JSON.
 

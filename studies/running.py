@@ -10,13 +10,14 @@ from typing import Any
 from search.bring_teacher import check_language, given_teacher, keep_teacher, read_teacher
 from search.data.prepare import prepare, read_report
 from search.data.spec import DataSpec
+from search.deployed_scores import check_scored
 from search.execute import DiskFullError, Options, Watcher
 from search.own_code import check_own_code, planned_specs
 from search.predict import predict_study
 from search.record import TrialRecord
 from search.run import RunSummary, run_study
 from search.run_folder import check_run, study_document
-from search.study import Search, check_search
+from search.study import Ablation, Search, check_search
 from search.training.acceleration import accelerated
 from search.values import to_json
 from search.worker import Home
@@ -42,10 +43,10 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
     acceleration = accelerated(request.accelerate, device)
     brought = None if request.teacher is None else read_teacher(request.teacher)
     sources = request_sources(request, study, scale)
-    home = _home(request.runs, f"{study.name}-{scale}")
+    home = home_of(request.runs, f"{study.name}-{scale}")
     if brought is not None and sources.corpus is None:
         check_language(brought, known_data_spec(sources, home.data))
-    with _readable_disk_errors():
+    with readable_disk_errors():
         if not as_json and sys.stderr.isatty():
             print("preparing the data ...", file=sys.stderr, flush=True)
         data = prepare(sources, home.data)
@@ -56,7 +57,9 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
         if isinstance(declared, Search):
             check_search(replace(declared, latency=replace(declared.latency, device=device)))
         check_own_code(planned_specs(declared))
-        about = _about(request, home, data) | about_own_study(request.study, declared)
+        if isinstance(declared, Ablation):
+            check_scored(declared)
+        about = about_run(request, home, data) | about_own_study(request.study, declared)
         check_run(home.run, study_document(declared, about))
         if is_running(home.run):
             raise ValueError(f"{home.run.name} is in use by another process; wait for it or choose --runs")
@@ -82,14 +85,15 @@ def find_device(name: str) -> str:
     return name
 
 
-def _home(runs: Path, name: str) -> Home:
+def home_of(runs: Path, name: str) -> Home:
+    """The folders of a run of some name. Raises ValueError where the root is a file."""
     if runs.exists() and not runs.is_dir():
         raise ValueError(f"--runs must be a folder, got the file {runs}")
     return Home(run=runs / name, data=runs / "data", teachers=runs / "teachers")
 
 
 @contextlib.contextmanager
-def _readable_disk_errors() -> Iterator[None]:
+def readable_disk_errors() -> Iterator[None]:
     """A full disk reaches the user as one OSError, whichever library met it."""
     try:
         yield
@@ -99,7 +103,7 @@ def _readable_disk_errors() -> Iterator[None]:
         ) from error
 
 
-def _about(request: RunRequest, home: Home, data: DataSpec) -> dict[str, Any]:
+def about_run(request: RunRequest, home: Home, data: DataSpec) -> dict[str, Any]:
     """What study.json says beside the declaration. Paths are the user's own words, never made absolute."""
     report = read_report(home.data, data)
     majority = {
