@@ -12,6 +12,7 @@ How the fields are called elsewhere (Sun et al. 2020, Table 1; Hugging Face `Mob
 | num_feed_forward    | #FFN              | num_feedforward_networks                                |
 | feed_forward_size   | h_FFN             | intermediate_size                                       |
 | attention_input     | MHA h_input       | key_query_shared_bottleneck, use_bottleneck_attention   |
+| feed_forward        | -                 | none: `dense` alone can be written                      |
 | norm                | NoNorm/LayerNorm  | normalization_type                                      |
 | activation          | gelu/relu         | hidden_act                                              |
 | embedding_size      | h_embedding       | embedding_size                                          |
@@ -28,6 +29,8 @@ How the fields are called elsewhere (Sun et al. 2020, Table 1; Hugging Face `Mob
 
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+from model_zoo.own_code import is_own
 
 AttentionInput = Literal["block_input", "shared_bottleneck", "bottleneck"]
 Norm = Literal["layer_norm", "no_norm"]
@@ -58,6 +61,9 @@ class EncoderConfig:
     num_feed_forward: int = 1
     """Stacked feed-forward networks in one block, each with its own residual and norm."""
     feed_forward_size: int
+    feed_forward: str = "dense"
+    """What is between a feed-forward's residual and norm: `dense`, the paper's two layers with an activation, or code
+    of one's own as `model_zoo.own_code.own` names it, which may read any field."""
     attention_input: AttentionInput = "block_input"
     """Where Q, K and V come from: `block_input`: all from the h_inter map (the paper's Figure 1, the teacher);
     `shared_bottleneck`: Q and K from a second bottleneck of their own, V from the h_inter map (the released
@@ -143,6 +149,11 @@ def _check_choices(config: EncoderConfig) -> None:
     for name, allowed in _CHOICES.items():
         if getattr(config, name) not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {getattr(config, name)!r}")
+    if config.feed_forward != "dense" and not is_own(config.feed_forward):
+        raise ValueError(
+            f"feed_forward must be 'dense' or what own('module:name') gives, got {config.feed_forward!r}; take it from "
+            "model_zoo.own_code.own"
+        )
 
 
 def _check_combinations(config: EncoderConfig) -> None:

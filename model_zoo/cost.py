@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 from model_zoo.config import EncoderConfig
+from model_zoo.own_code import count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,11 @@ class Cost:
 
 def cost(config: EncoderConfig, length: int = 128) -> Cost:
     """Parameters and FLOPs of each component. Exact for parameters; FLOPs as `Cost.flops` says.
+
+    A feed-forward of one's own is counted by running it without memory for its numbers, which imports torch.
+
+    Raises:
+        ValueError: a length below 1, or a feed-forward of one's own that is not loaded or cannot be counted.
 
     >>> from model_zoo.presets import mobilebert
     >>> round(cost(mobilebert()).parameters / 1e6, 2), round(cost(mobilebert()).flops / 1e9, 2)
@@ -92,9 +98,19 @@ def _attention(config: EncoderConfig, length: int) -> ComponentCost:
 
 def _feed_forward(config: EncoderConfig, length: int) -> ComponentCost:
     narrow, inner = config.bottleneck_size, config.feed_forward_size
+    if config.feed_forward != "dense":
+        own = count(config, length)
+        stack = config.num_feed_forward
+        parameters = stack * (own.parameters + 2 * narrow)
+        return ComponentCost(name="feed-forward", parameters=parameters, flops=stack * own.flops)
     parameters = config.num_feed_forward * (_dense(narrow, inner) + _dense(inner, narrow) + 2 * narrow)
     flops = config.num_feed_forward * 2 * length * 2 * narrow * inner
     return ComponentCost(name="feed-forward", parameters=parameters, flops=flops)
+
+
+def feed_forward_numbers(config: EncoderConfig, length: int) -> int:
+    """Numbers that the inside of one feed-forward keeps for the backward pass of one sequence: dense and activation."""
+    return 2 * length * config.feed_forward_size if config.feed_forward == "dense" else count(config, length).kept
 
 
 def attention_input_sizes(config: EncoderConfig) -> tuple[int, int]:

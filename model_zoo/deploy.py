@@ -38,7 +38,8 @@ def fold(config: EncoderConfig, weights: Mapping[str, Tensor]) -> "FoldedEncoder
         weights: as in a `PreTrainingNetwork`'s state dict; only what starts with `encoder.` is read.
 
     Raises:
-        ValueError: one line naming a tensor that is missing, unknown, of another shape, or not finite.
+        ValueError: one line naming a tensor that is missing, unknown, of another shape, or not finite; or a
+            feed-forward of one's own, whose algebra is not known.
 
     >>> from model_zoo.config import EncoderConfig
     >>> config = EncoderConfig(num_layers=2, hidden_size=8, bottleneck_size=4, num_heads=2, feed_forward_size=16,
@@ -49,6 +50,10 @@ def fold(config: EncoderConfig, weights: Mapping[str, Tensor]) -> "FoldedEncoder
     >>> torch.allclose(folded(ids, mask, ids * 0), encoder(ids, mask, ids * 0).feature_maps[-1], atol=1e-6)
     True
     """
+    if config.feed_forward != "dense":
+        raise ValueError(
+            f"folded and ONNX forms know feed_forward='dense' alone, got {config.feed_forward!r}; use runtime eager"
+        )
     shapes = shapes_of(lambda: Encoder(config))
     encoders = {name: tensor for name, tensor in weights.items() if name.startswith("encoder.")}
     check_weights(encoders, {name: f"encoder.{name}" for name in shapes}, shapes, "the weights")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from model_zoo.attention import Attention
 from model_zoo.config import EncoderConfig
 from model_zoo.embedding import Embedding
-from model_zoo.feed_forward import FeedForward
+from model_zoo.feed_forward import make_feed_forward
 from model_zoo.norm import make_norm
 
 # Added to the scores of padded keys. Finite, so that a row without any real key gives numbers, not NaN; float32 exp()
@@ -69,7 +69,7 @@ class Block(nn.Module):
             self.query_key_bottleneck = Bottleneck(config)
         self.attention = Attention(config)
         last = config.num_feed_forward - 1
-        self.feed_forward = nn.ModuleList(FeedForward(config, last=index == last) for index in range(last + 1))
+        self.feed_forward = nn.ModuleList(make_feed_forward(config, last=index == last) for index in range(last + 1))
         self.output_bottleneck = OutputBottleneck(config) if config.use_bottleneck else None
 
     def forward(

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from model_zoo.config import EncoderConfig
 from model_zoo.norm import make_norm
+from model_zoo.own_feed_forward import build
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": functional.gelu, "relu": functional.relu}
 
@@ -27,3 +28,24 @@ class FeedForward(nn.Module):
     def forward(self, hidden: Float[Tensor, "batch seq narrow"]) -> Float[Tensor, "batch seq narrow"]:
         result: Tensor = self.norm(hidden + self.dropout(self.outer(self.activation(self.inner(hidden)))))
         return result
+
+
+class OwnFeedForward(nn.Module):
+    """norm(x + own(x)), own being code of the user's; its dense layers start as all others do."""
+
+    def __init__(self, config: EncoderConfig, *, last: bool) -> None:
+        """`last` says whether it is the last of its block's stack."""
+        super().__init__()
+        self.own = build(config)
+        self.norm = make_norm(config, config.bottleneck_size, place="last feed-forward" if last else "elsewhere")
+        self.dropout = nn.Dropout(0.0 if config.use_bottleneck else config.hidden_dropout)
+
+    def forward(self, hidden: Float[Tensor, "batch seq narrow"]) -> Float[Tensor, "batch seq narrow"]:
+        result: Tensor = self.norm(hidden + self.dropout(self.own(hidden)))
+        return result
+
+
+def make_feed_forward(config: EncoderConfig, *, last: bool) -> nn.Module:
+    """One feed-forward of the config's kind; `last` says whether it is the last of its block's stack."""
+    kind = FeedForward if config.feed_forward == "dense" else OwnFeedForward
+    return kind(config, last=last)

@@ -191,6 +191,11 @@ def _mobilebert_values(fields: Fields, place: str) -> dict[str, object]:
 
 
 def _check_expressible(config: EncoderConfig, family: Family) -> None:
+    if config.feed_forward != "dense":
+        raise ValueError(
+            f"transformers cannot express feed_forward={config.feed_forward!r}, code of one's own; set "
+            "feed_forward='dense'"
+        )
     if family == "distilbert" and config.norm_epsilon != FIXED_EPSILON:
         raise ValueError(
             f"transformers' DistilBERT has norm_epsilon 1e-12 and no other, got {config.norm_epsilon!r}; "

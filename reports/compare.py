@@ -74,11 +74,12 @@ def compare(names: Sequence[str], *, length: int = 128) -> Comparison:
         Item(
             name=name,
             config=config,
-            parameters=cost(config, length).parameters,
-            flops=cost(config, length).flops,
+            parameters=size[0],
+            flops=size[1],
             measurements=tuple(measurements),
         )
         for name, config, measurements in found
+        for size in [_size(name, config, measurements, length)]
     )
     return Comparison(items=items, differences=_differences(items), length=length)
 
@@ -126,6 +127,24 @@ def resolve(name: str) -> tuple[str, EncoderConfig, list[Record]]:
         f"a configuration is a preset, a JSON file or RUN:FINGERPRINT, got {name!r}; "
         f"the nearest presets are {', '.join(near)}"
     )
+
+
+def _size(name: str, config: EncoderConfig, measurements: Sequence[Record], length: int) -> tuple[int, int]:
+    """Parameters and FLOPs from the config; from the trial where it has code of one's own, which is not run here."""
+    if config.feed_forward == "dense":
+        return cost(config, length).parameters, cost(config, length).flops
+    known = {one["metric"]: one for one in measurements if one["metric"] in ("parameters", "flops")}
+    if len(known) < 2:
+        raise ValueError(
+            f"the cost of code of one's own is known of its trials alone, got {name!r}; name RUN:FINGERPRINT"
+        )
+    counted = known["flops"]["conditions"]["length"]
+    if counted != length:
+        raise ValueError(
+            f"the FLOPs of {name} were counted for {counted} tokens and its own code is not run here, got --length "
+            f"{length}; use --length {counted}"
+        )
+    return int(known["parameters"]["value"]), int(known["flops"]["value"])
 
 
 def _read_file(path: Path) -> tuple[str, EncoderConfig, list[Record]]:

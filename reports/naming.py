@@ -20,6 +20,7 @@ _SIZED = {
     "embedding_size": "embedding",
     "vocab_size": "vocabulary",
 }
+_OWN = {"feed_forward": "FFN", "own_loss": "loss"}
 _VALUES = {
     ("norm", "no_norm"): "NoNorm",
     ("norm", "layer_norm"): "LayerNorm",
@@ -73,6 +74,8 @@ def phrase(field: str, value: Any) -> str:
         return f"{value} {_COUNTED[last]}{'' if value == 1 else 's'}"
     if last == "activation":
         return str(value)
+    if last in ("feed_forward", "own_loss") and isinstance(value, str):  # of code of one's own, without its hash
+        return f"{_OWN[last]} {value.partition('@')[0]}"
     label = _SIZED.get(last) or " ".join(field.split(".")[1:] or [field]).replace("_", " ")
     if value is None or isinstance(value, Mapping):
         return f"{'no' if value is None else 'with'} {label}"

@@ -12,7 +12,6 @@ from pathlib import Path
 from search.fingerprint import fingerprint
 from search.given_teacher import GivenTeacher
 from search.record import TrialRecord
-from search.training.acceleration import Acceleration
 from search.training.teacher_outputs import drop_outputs
 from search.trial import TrialSpec
 from search.worker import Home, Job
@@ -31,7 +30,8 @@ def arrange(jobs: Sequence[Job], *, workers: int, search: bool) -> list[Job]:
         mark = _teacher_mark(job.spec)
         keeps = mark is not None and job.device == "cpu" and (search or shared[mark] > 1)
         outputs = _folder(job.home, mark) if mark is not None and keeps else None
-        return replace(job, acceleration=Acceleration(lookahead=lookahead and job.device == "cpu", outputs=outputs))
+        ahead = lookahead and job.device == "cpu"
+        return replace(job, acceleration=replace(job.acceleration, lookahead=ahead, outputs=outputs))
 
     return [arranged(job) for job in jobs]
 

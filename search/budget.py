@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from model_zoo.config import EncoderConfig
-from model_zoo.cost import ComponentCost, cost
+from model_zoo.cost import ComponentCost, cost, feed_forward_numbers
 from search.data.spec import TaskSpec
 from search.trial import TrialSpec
 
@@ -152,7 +152,7 @@ def _pre_training(spec: TrialSpec, assumed: Assumptions) -> StageBudget:
 
 
 def _fine_tuning(spec: TrialSpec, task: TaskSpec, assumed: Assumptions) -> StageBudget:
-    """The encoder alone stays on the GPU: heads of pre-training and the teacher are not needed."""
+    """The encoder alone stays on the GPU, heads of pre-training are not needed; teachers where they are asked."""
     recipe, length, wide = spec.recipe.fine_tuning, spec.data.length, spec.student.hidden_size
     sequences = recipe.steps * recipe.batch_size
     outputs = {"classification": task.num_labels, "regression": 1, "span": 2}[task.kind]
@@ -160,14 +160,16 @@ def _fine_tuning(spec: TrialSpec, task: TaskSpec, assumed: Assumptions) -> Stage
     head = outputs * (wide + 1) + (wide * (wide + 1) if dense else 0)
     head_flops = 2 * wide * outputs * (length if task.kind == "span" else 1) + (2 * wide * wide if dense else 0)
     parameters = cost(spec.student).parameters + head
+    asked = spec.teachers if recipe.distillation is not None else ()
+    taught = sum(cost(teacher.student, length).flops for teacher in asked)
     return StageBudget(
         name=f"fine-tuning on {task.name}",
         steps=recipe.steps,
         batch_size=recipe.batch_size,
         length=length,
         student_flops=TRAINING_PASSES * sequences * (cost(spec.student, length).flops + head_flops),
-        teacher_flops=0,
-        memory=_memory(spec, recipe.batch_size, _Held(parameters, parameters, False, False), assumed),
+        teacher_flops=sequences * taught,
+        memory=_memory(spec, recipe.batch_size, _Held(parameters, parameters, bool(asked), False), assumed),
     )
 
 
@@ -235,8 +237,8 @@ def _memory(spec: TrialSpec, batch_size: int, held: _Held, assumed: Assumptions)
         kept += sequences * num_masked(spec.data.length) * spec.student.vocab_size * 2 * NUMBER_BYTES
     taught = 0
     if held.with_teacher and spec.teacher is not None:
-        config = spec.teacher.student
-        taught = cost(config).parameters + head_parameters(config, pooler=_pooler_of(spec))
+        configs = [teacher.student for teacher in spec.teachers]
+        taught = sum(cost(one).parameters + head_parameters(one, pooler=_pooler_of(spec)) for one in configs)
     return Memory(
         weights=NUMBER_BYTES * held.parameters,
         gradients=NUMBER_BYTES * held.trained,
@@ -258,6 +260,7 @@ def kept_numbers(config: EncoderConfig, length: int) -> int:
         into = 2 if config.attention_input == "shared_bottleneck" else 1
         bottlenecks = 2 * narrow * into + 2 * wide
     attention = 3 * narrow + config.num_heads * length + narrow + 2 * narrow
-    feed_forward = config.num_feed_forward * (2 * config.feed_forward_size + 2 * narrow)
+    feed_forward = length * 2 * narrow + feed_forward_numbers(config, length)
     embedding = 2 * wide
-    return length * (embedding + config.num_layers * (bottlenecks + attention + feed_forward))
+    blocks = config.num_layers * (length * (bottlenecks + attention) + config.num_feed_forward * feed_forward)
+    return length * embedding + blocks

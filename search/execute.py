@@ -21,6 +21,7 @@ from joblib import Parallel, delayed
 
 from search.predict import predict
 from search.record import TrialRecord, read_record, write_record
+from search.training.acceleration import OFF, Acceleration
 from search.trial import planned_updates
 from search.worker import Job, serve, static_measurements
 
@@ -44,12 +45,13 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a run uses the machine. None of it changes a result on the CPU."""
+    """How a run uses the machine. None of it changes a result on the CPU, but for what `acceleration` names."""
 
     workers: int = 1
     device: str = "cpu"
     checkpoint_seconds: float = 20.0
     hang_seconds: float = 300.0
+    acceleration: Acceleration = OFF
 
     def __post_init__(self) -> None:
         if self.workers < 1:

@@ -88,6 +88,7 @@ def _job(runner: Contender, place: Home, options: Options) -> Job:
         home=place,
         device=options.device,
         checkpoint_seconds=options.checkpoint_seconds,
+        acceleration=options.acceleration,
     )
 
 

@@ -8,7 +8,7 @@ parameters, 36 s for its student. A prediction is for orientation, within a fact
 from dataclasses import dataclass
 
 from model_zoo.config import EncoderConfig
-from model_zoo.cost import cost
+from model_zoo.cost import cost, feed_forward_numbers
 from search.race import contenders
 from search.recipe import FineTuning, PreTraining
 from search.study import Ablation, Search, all_configurations, plan
@@ -49,7 +49,9 @@ def predict(spec: TrialSpec) -> Prediction:
         seconds += 0.0 if is_auxiliary else transfer.steps * step
     steps = recipe.student_updates if is_auxiliary else recipe.pre_training.steps
     seconds += steps * _pretraining_step(recipe.pre_training, student, teacher, with_teacher=is_auxiliary)
-    seconds += len(data.tasks) * _task_seconds(recipe.fine_tuning, student, teacher)
+    others = sum(_Step(other.student, data.length).forward(recipe.fine_tuning.batch_size) for other in spec.ensemble)
+    tuning = _task_seconds(recipe.fine_tuning, student, teacher) + recipe.fine_tuning.steps * others
+    seconds += len(data.tasks) * tuning
     return Prediction(train_seconds=seconds, memory_bytes=_memory(spec), disk_bytes=_disk(spec))
 
 
@@ -150,12 +152,12 @@ def _memory(spec: TrialSpec) -> int:
     """Weights with gradient and two moments, the teacher's weights, and the maps that one step keeps."""
     config = spec.student
     trained = cost(config).parameters + _head_parameters(config)
-    fixed = (
-        0 if spec.teacher is None else cost(spec.teacher.student).parameters + _head_parameters(spec.teacher.student)
-    )
+    taught_by = [teacher.student for teacher in spec.teachers]
+    fixed = sum(cost(one).parameters + _head_parameters(one) for one in taught_by)
     tokens = spec.recipe.pre_training.batch_size * spec.data.length
     widths = 4 * config.hidden_size + 8 * config.bottleneck_size
-    widths += config.num_feed_forward * (2 * config.feed_forward_size + 3 * config.bottleneck_size)
+    widths += config.num_feed_forward * 3 * config.bottleneck_size
+    widths += config.num_feed_forward * feed_forward_numbers(config, spec.data.length) // spec.data.length
     maps = tokens * config.num_layers * (widths + config.num_heads * spec.data.length)
     logits = round((1.0 if spec.recipe.pre_training.triple else MASKED_SHARE) * tokens) * config.vocab_size * 4
     return PROCESS_BYTES + 4 * (4 * trained + fixed + maps + logits)

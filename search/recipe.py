@@ -3,10 +3,25 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from model_zoo.own_code import is_own
+
+_FACTORS = ("feature_map_factor", "mean_factor", "variance_factor", "attention_factor", "embedding_factor")
+
 
 def _require(holds: bool, rule: str, value: object) -> None:
     if not holds:
         raise ValueError(f"{rule}, got {value!r}")
+
+
+def _check_own_loss(named: str | None, factor: float) -> None:
+    _require(0 <= factor < float("inf"), "own_factor must be at least 0 and finite", factor)
+    if named is not None and not is_own(named):
+        raise ValueError(
+            f"own_loss must be None or what own('module:name') gives, got {named!r}; take it from "
+            "model_zoo.own_code.own"
+        )
+    if named is not None and not factor:
+        raise ValueError("own_factor must be above 0 where there is an own_loss, got 0; set own_loss=None instead")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +102,19 @@ class KnowledgeTransfer:
     """Whether blocks below the phase's block move at a tenth of its rate or stand still."""
     copied: Literal["embeddings_and_heads", "embeddings", "nothing"] = "embeddings_and_heads"
     """What the student starts with from its teacher."""
+    own_loss: str | None = None
+    """A term of one's own for the feature maps of matched blocks, as `model_zoo.own_code.own` names it: a function of
+    (student, teacher, mask), see CONTRIBUTING.md. It is added to the others."""
+    own_factor: float = 1.0
 
     def __post_init__(self) -> None:
         _require(self.steps >= 1, "steps of the knowledge transfer must be at least 1", self.steps)
         _require(self.batch_size >= 1, "batch_size must be at least 1", self.batch_size)
-        for name in ("feature_map_factor", "mean_factor", "variance_factor", "attention_factor", "embedding_factor"):
+        for name in _FACTORS:
             _require(
                 0 <= getattr(self, name) < float("inf"), f"{name} must be at least 0 and finite", getattr(self, name)
             )
+        _check_own_loss(self.own_loss, self.own_factor)
         if not (self.compares_maps or self.attention_factor or self.embedding_factor):
             raise ValueError("a knowledge transfer needs a factor above 0, got 0 for all of them; leave it out instead")
         if self.embedding_factor and self.copied != "nothing":
@@ -108,7 +128,12 @@ class KnowledgeTransfer:
 
     @property
     def compares_maps(self) -> bool:
-        """Whether any term of the feature maps is on."""
+        """Whether feature maps are needed at all."""
+        return self.compares_maps_itself or self.own_loss is not None
+
+    @property
+    def compares_maps_itself(self) -> bool:
+        """Whether any term of `feature_map_form` is on."""
         statistics = self.feature_map_form == "released" and (self.mean_factor > 0 or self.variance_factor > 0)
         return self.feature_map_factor > 0 or statistics
 
@@ -150,11 +175,21 @@ class PreTraining:
     teacher_share: float = 0.0
     triple: TripleLoss | None = None
     """DistilBERT's loss instead; then teacher_share stays 0."""
+    own_loss: str | None = None
+    """A term of one's own for the logits at masked positions, as `model_zoo.own_code.own` names it: a function of
+    (student, teacher, labels), see CONTRIBUTING.md. It is added to the loss of a teacher's share."""
+    own_factor: float = 1.0
 
     def __post_init__(self) -> None:
         _require(self.steps >= 0, "steps of the pre-training must be at least 0", self.steps)
         _require(self.batch_size >= 1, "batch_size must be at least 1", self.batch_size)
         _require(0 <= self.teacher_share <= 1, "teacher_share must be in [0, 1]", self.teacher_share)
+        _check_own_loss(self.own_loss, self.own_factor)
+        if self.own_loss is not None and not self.teacher_share:
+            raise ValueError(
+                "own_loss of the pre-training compares with a teacher: teacher_share must be above 0, got "
+                f"{self.teacher_share!r}"
+            )
         if self.triple is not None and self.teacher_share > 0:
             raise ValueError(
                 f"the triple loss has factors of its own: teacher_share must be 0, got {self.teacher_share!r}"

@@ -26,6 +26,7 @@ from search.generation import (
 from search.given_teacher import GivenTeacher
 from search.hold_race import hold_race, with_known_rates
 from search.latency.session import Outcome
+from search.own_code import check_own_code, planned_specs
 from search.race import contenders
 from search.record import (
     Measurement,
@@ -37,6 +38,7 @@ from search.record import (
     write_record,
 )
 from search.run_folder import open_run, study_document, update_study
+from search.shared_trials import finished_elsewhere, take_over
 from search.storage import Proposed, database_errors, front, open_study, planned_proposals, propose, tell
 from search.study import Ablation, Search, at_seed, check_search, configuration, plan
 from search.teachers import describe_teacher, train_teachers
@@ -72,6 +74,7 @@ def run_study(
         plan(study)
         contenders(study)
         study = with_known_rates(study, home.run)
+    check_own_code(planned_specs(study))
     with open_run(home.run, study_document(study, about)):
         if isinstance(study, Ablation) and study.race is not None:
             study = hold_race(study, home, options, watcher)
@@ -225,13 +228,25 @@ class _Driver:
         role: Role = "search" if isinstance(self.study, Search) else "arm"
         missing = [mark for mark in specs if mark not in self.records]
         jobs = [self._job(specs[mark], role, self._latency(specs[mark]), asked[mark]) for mark in missing]
-        for record in self._execute(jobs):
+        for record in self._execute(self._with_finished(jobs)):
             self.records[record.fingerprint] = record
         for mark, proposals in asked.items():
             record = with_proposals(self.records[mark], proposals)
             if record != self.records[mark]:
                 write_record(self._job(record.spec, role).record_path, record)
                 self.records[mark] = record
+
+    def _with_finished(self, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs of an ablation, with the outcomes that other runs under this root already have."""
+        if isinstance(self.study, Search):
+            return list(jobs)
+        found = [replace(job, taken=finished_elsewhere(job)) for job in jobs]
+        taken = [job for job in found if job.taken is not None]
+        for job in taken:
+            take_over(job)
+        if taken:
+            self.watcher.say(f"{len(taken)} of {len(jobs)} trials were trained by other runs here and are taken over")
+        return found
 
     def _spec(self, proposal: Proposal) -> TrialSpec:
         if isinstance(self.study, Search):
@@ -303,6 +318,8 @@ class _Driver:
             measurements=measurements,
             proposals=proposals,
             checkpoint_seconds=self.options.checkpoint_seconds,
+            acceleration=self.options.acceleration,
+            score_runtimes=self.study.score_runtimes if isinstance(self.study, Ablation) else (),
         )
 
     def _execute(self, jobs: Sequence[Job]) -> Iterable[TrialRecord]:

@@ -81,6 +81,8 @@ def check_run(folder: Path, document: Mapping[str, Any]) -> None:
         names.append(("baseline_fingerprint", "recipe or data"))
     for name, what in names:
         if found.get(name) != document.get(name):
+            if found.get("own_code", []) != document.get("own_code", []):
+                what = f"{what} (code of one's own is not as it was)"
             raise ValueError(
                 f"{folder.name} belongs to another run: its {what} is {found.get(name)}, asked for was "
                 f"{document.get(name)}; choose another folder with --runs"

@@ -11,8 +11,9 @@ from search.claim import LEVEL, Claim, check_blocks, check_claims
 from search.data.source import DataSources
 from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
-from search.latency.case import LatencyCase
+from search.latency.case import LatencyCase, Runtime
 from search.latency.profile import DeviceProfile, check_profile, space_mark
+from search.paper_table import PaperTable
 from search.trial import TrialSpec
 
 Scale = Literal["smoke", "cpu", "gpu", "paper"]
@@ -84,10 +85,12 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equal:
-    """What all arms must share: largest over smallest at most 1 + tolerance."""
+    """What arms must share: largest over smallest at most 1 + tolerance."""
 
     what: Literal["parameters", "flops", "student_updates"]
     tolerance: float
+    arms: tuple[str, ...] = ()
+    """Of these alone; empty means all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +131,10 @@ class Ablation:
     """Chooses the learning rate of all arms of a norm type before anything else is trained."""
     claims: tuple[Claim, ...] = ()
     """What the page judges, as one family; declared before the run, kept in study.json."""
+    score_runtimes: tuple[Runtime, ...] = ()
+    """Deployed forms in which every trial is scored too, as `onnx-int8/accuracy` and so on."""
+    paper: tuple[PaperTable, ...] = ()
+    """The paper's own numbers for these arms, to stand beside ours."""
     latency_sessions: int = 1
     """Measuring sessions, each an interval of its own; claims on latency need six or more."""
 
@@ -162,9 +169,11 @@ class Planned(NamedTuple):
 
 
 def at_seed(spec: TrialSpec, seed: int) -> TrialSpec:
-    """The same trial, and its teacher, with another seed (a given teacher has none)."""
+    """The same trial, and its teacher, with another seed (a given teacher has none). An ensemble's seeds keep their
+    distance from the trial's."""
     teacher = replace(spec.teacher, seed=seed) if isinstance(spec.teacher, TrialSpec) else spec.teacher
-    return replace(spec, seed=seed, teacher=teacher)
+    ensemble = tuple(replace(other, seed=other.seed + seed - spec.seed) for other in spec.ensemble)
+    return replace(spec, seed=seed, teacher=teacher, ensemble=ensemble)
 
 
 def plan(study: Ablation) -> tuple[Planned, ...]:
@@ -218,7 +227,10 @@ def _check_distinct(study: Ablation) -> None:
 
 
 def _check_equal(study: Ablation, equal: Equal) -> None:
-    amounts = {arm.name: _amount(arm.spec, equal.what) for arm in study.arms}
+    names = equal.arms or tuple(arm.name for arm in study.arms)
+    amounts = {arm.name: _amount(arm.spec, equal.what) for arm in study.arms if arm.name in names}
+    if len(amounts) < len(names):
+        raise ValueError(f"{study.name}: {equal.what} must be equal for arms of the study, got {', '.join(names)}")
     low, high = min(amounts, key=lambda name: amounts[name]), max(amounts, key=lambda name: amounts[name])
     if amounts[high] > amounts[low] * (1 + equal.tolerance):
         raise ValueError(

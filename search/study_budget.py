@@ -76,8 +76,8 @@ def _teachers(teachers: list[TrialSpec], assumed: Assumptions) -> list[TrialBudg
 
 
 def _alike(name: str, specs: list[TrialSpec], assumed: Assumptions) -> TrialBudget:
-    """Trials that differ in seeds or rates alone."""
-    flops = len(specs) * _flops(specs[0], assumed)
+    """Trials that differ in little; the first one's stages stand for all, FLOPs are every trial's own."""
+    flops = sum(_flops(spec, assumed) for spec in specs)
     return TrialBudget(
         name=name,
         count=len(specs),

@@ -51,7 +51,12 @@ def describe_teacher(teacher: TrialSpec | GivenTeacher, home: Home) -> dict[str,
 
 def _job(spec: TrialSpec, home: Home, options: Options) -> Job:
     return Job(
-        spec=spec, role="teacher", home=home, device=options.device, checkpoint_seconds=options.checkpoint_seconds
+        spec=spec,
+        role="teacher",
+        home=home,
+        device=options.device,
+        checkpoint_seconds=options.checkpoint_seconds,
+        acceleration=options.acceleration,
     )
 
 

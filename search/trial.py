@@ -28,6 +28,13 @@ class TrialSpec:
     data: DataSpec
     seed: int
     teacher: "TrialSpec | GivenTeacher | None" = None
+    ensemble: "tuple[TrialSpec, ...]" = ()
+    """Further teachers: tasks are then distilled from the mean of all teachers' probabilities."""
+
+    @property
+    def teachers(self) -> "tuple[TrialSpec | GivenTeacher, ...]":
+        """All of them, the teacher first."""
+        return () if self.teacher is None else (self.teacher, *self.ensemble)
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -43,11 +50,13 @@ class TrialSpec:
                 f"and {self.data.length}"
             )
         _check_teacher(self)
+        if self.ensemble:
+            _check_ensemble(self)
 
 
 def teachers_of(specs: Iterable[TrialSpec]) -> list[TrialSpec]:
     """The distinct teachers of some trials that have to be trained."""
-    teachers = [spec.teacher for spec in specs if isinstance(spec.teacher, TrialSpec)]
+    teachers = [teacher for spec in specs for teacher in spec.teachers if isinstance(teacher, TrialSpec)]
     return list({fingerprint(teacher): teacher for teacher in teachers}.values())
 
 
@@ -78,6 +87,37 @@ def _check_teacher(spec: TrialSpec) -> None:
     elif teacher.seed != spec.seed or teacher.data != spec.data:
         raise ValueError(f"teacher and student must share seed and data, got seeds {teacher.seed} and {spec.seed}")
     check_matching(spec.student, teacher.student, spec.recipe)
+
+
+def _check_ensemble(spec: TrialSpec) -> None:
+    """One probability per class can be averaged; maps and states cannot, so nothing else may listen to a teacher."""
+    distillation = spec.recipe.fine_tuning.distillation
+    if isinstance(spec.teacher, GivenTeacher) or spec.teacher is None:
+        got = "none" if spec.teacher is None else "a given one"
+        raise ValueError(f"an ensemble joins a teacher that is trained here, got {got}; leave ensemble empty")
+    others = [part for part in _taught_parts(spec.recipe) if part != "task distillation"]
+    if distillation is None or others:
+        got = " and ".join(others) or "no task distillation"
+        raise ValueError(
+            f"an ensemble teaches by task distillation alone, got {got}; use a recipe with fine_tuning.distillation "
+            "that hears its teacher nowhere else"
+        )
+    if distillation.patient or distillation.intermediate or distillation.logits == "squared_error":
+        raise ValueError(
+            "an ensemble has mean probabilities, neither states nor logits: it needs logits='soft' or 'prediction' "
+            f"without patient states and intermediate stage, got {distillation}"
+        )
+    for teacher in spec.ensemble:
+        if teacher.data != spec.data:
+            raise ValueError(
+                "teachers of an ensemble must share the student's data (its word pieces and labels), got "
+                f"{', '.join(change.field for change in changes(spec.data, teacher.data))} different; train them on it"
+            )
+        if teacher.teacher is not None:
+            raise ValueError("a teacher is trained without a teacher of its own, got one that has one")
+    marks = [fingerprint(teacher) for teacher in spec.teachers]
+    if len(set(marks)) < len(marks):
+        raise ValueError(f"teachers of an ensemble must differ, got {marks}; give each a seed of its own")
 
 
 def _check_given(spec: TrialSpec, teacher: GivenTeacher) -> None:

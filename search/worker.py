@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,11 +17,16 @@ import torch
 from torch import Tensor
 
 from model_zoo.cost import cost
+from model_zoo.own_source import place_of
 from search.allocator import keep_freed_memory
 from search.data.prepare import open_data
+from search.deployed_scores import deployed_scores, lacking
 from search.files import write_whole
 from search.fingerprint import fingerprint
+from search.given_teacher import GivenTeacher
+from search.latency.case import Runtime
 from search.latency.measure import peak_memory_bytes
+from search.own_code import load_own_code
 from search.provenance import provenance
 from search.record import Measurement, Proposal, Role, TrialRecord, read_record, set_aside, write_record
 from search.training.acceleration import OFF, Acceleration
@@ -53,6 +58,10 @@ class Job:
     proposals: tuple[Proposal, ...] = ()
     checkpoint_seconds: float = 20.0
     acceleration: Acceleration = OFF
+    score_runtimes: tuple[Runtime, ...] = ()
+    """Deployed forms in which the student is scored too."""
+    taken: TrialRecord | None = None
+    """The outcome that another run has: only what it lacks is done, its weights are in place."""
 
     @property
     def fingerprint(self) -> str:
@@ -96,7 +105,16 @@ def serve(job: Job, channel: "connection.Connection", restarts: int) -> None:
         channel.send(("disk" if error.errno in DISK_ERRORS else "error", f"{error.strerror}: {error.filename}"))
     except Exception as error:
         _keep_traceback(job)
-        channel.send(("error", f"{type(error).__name__}: {' '.join(str(error).split())}"))
+        channel.send(("error", _named(error)))
+
+
+def _named(error: Exception) -> str:
+    """An unexpected error in one line, with its place in code of the user's own; lost memory by its usual name."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
+        return f"its worker ran out of memory; run with fewer --workers or at a smaller scale ({text})"
+    place = place_of(error)
+    return text if place is None else f"{place}: {text}"
 
 
 def _keep_traceback(job: Job) -> None:
@@ -106,42 +124,78 @@ def _keep_traceback(job: Job) -> None:
 
 
 def run_job(job: Job, channel: "connection.Connection", restarts: int = 0) -> TrialRecord:
-    """Train, measure, and write weights and trial file; the checkpoint goes last."""
+    """Train unless another run has, measure, and write weights and trial file; the checkpoint goes last."""
     if job.record_path.exists():
         return read_record(job.record_path)
+    load_own_code(job.spec)
+    record = job.taken or _trained(job, channel, restarts)
+    record = replace(
+        record,
+        measurements=(*record.measurements, *job.measurements),
+        trials=job.proposals,
+    )
+    if job.acceleration.ranks.rank > 0:
+        return record
+    record = _scored(job, record, channel)
+    write_record(job.record_path, record)
+    job.checkpoint_path.unlink(missing_ok=True)
+    return record
+
+
+def _trained(job: Job, channel: "connection.Connection", restarts: int) -> TrialRecord:
+    """The outcome of the training, from its checkpoint if there is one; the weights are written."""
     started = _now()
     _drop_left_overs(job)
-    _drop_bad_checkpoint(job, channel)
-    keeper = Keeper(path=job.checkpoint_path, seconds=job.checkpoint_seconds, tell=_teller(channel))
+    drop_bad_checkpoint(job, channel)
+    ranks = job.acceleration.ranks
+    keeper = Keeper(
+        path=job.checkpoint_path, seconds=job.checkpoint_seconds, tell=_teller(channel), writes=ranks.rank == 0
+    )
     outcome = train(
         job.spec,
         open_data(job.home.data, job.spec.data),
         keeper=keeper,
         teacher_weights=_teacher_weights(job),
+        ensemble_weights=[_weights_of(job, teacher) for teacher in job.spec.ensemble],
         device=job.device,
         acceleration=job.acceleration,
     )
-    if outcome.weights:
+    if outcome.weights and keeper.writes:
         save_weights(job.weights_path, outcome.weights)
     history = provenance(device=job.device, threads=torch.get_num_threads()) | {
         "started": started,
         "finished": _now(),
         "restarts": restarts,
     }
-    record = TrialRecord(
+    if job.acceleration.named:
+        history["acceleration"] = list(job.acceleration.named)
+    if ranks.size > 1:
+        history["processes"] = ranks.size
+    return TrialRecord(
         fingerprint=job.fingerprint,
         status="complete" if outcome.status == "complete" else "diverged",
         reason=outcome.reason,
         role=job.role,
         spec=job.spec,
-        measurements=(*outcome.measurements, *job.measurements, *static_measurements(job.spec), *_memory()),
+        measurements=(*outcome.measurements, *static_measurements(job.spec), *_memory()),
         curves=outcome.curves,
         provenance=history,
-        trials=job.proposals,
     )
-    write_record(job.record_path, record)
-    job.checkpoint_path.unlink(missing_ok=True)
-    return record
+
+
+def _scored(job: Job, record: TrialRecord, channel: "connection.Connection") -> TrialRecord:
+    """The record with scores of the deployed forms that it lacks; where there can be none, the reason."""
+    wanted = lacking(record.measurements, job.score_runtimes)
+    if not wanted or record.status != "complete":
+        return record
+    _teller(channel)("scoring as deployed", 0)
+    try:
+        data = open_data(job.home.data, job.spec.data)
+        found = deployed_scores(job.spec, load_weights(job.weights_path), data, wanted)
+    except ValueError as error:
+        channel.send(("note", f"trial {job.fingerprint} has no score in {', '.join(wanted)}: {error}"))
+        return replace(record, provenance=record.provenance | {"unscored": {one: str(error) for one in wanted}})
+    return replace(record, measurements=(*record.measurements, *found))
 
 
 def static_measurements(spec: TrialSpec) -> tuple[Measurement, ...]:
@@ -171,9 +225,11 @@ def _memory() -> tuple[Measurement, ...]:
 
 
 def _teacher_weights(job: Job) -> dict[str, Tensor] | None:
-    if job.spec.teacher is None:
-        return None
-    return load_weights(job.home.teachers / fingerprint(job.spec.teacher) / "weights.safetensors")
+    return None if job.spec.teacher is None else _weights_of(job, job.spec.teacher)
+
+
+def _weights_of(job: Job, teacher: TrialSpec | GivenTeacher) -> dict[str, Tensor]:
+    return load_weights(job.home.teachers / fingerprint(teacher) / "weights.safetensors")
 
 
 def _drop_left_overs(job: Job) -> None:
@@ -185,7 +241,8 @@ def _drop_left_overs(job: Job) -> None:
             left_over.unlink(missing_ok=True)
 
 
-def _drop_bad_checkpoint(job: Job, channel: "connection.Connection") -> None:
+def drop_bad_checkpoint(job: Job, channel: "connection.Connection") -> None:
+    """Set a checkpoint aside that is cut short or altered, and say so."""
     try:
         if job.checkpoint_path.exists():
             load_checkpoint(job.checkpoint_path)

@@ -67,11 +67,20 @@ def _one_line(error: Exception) -> str:
 
 
 @app.command(name="list")
-def list_studies(*, as_json: Json = False) -> int:
-    """The studies that ship, one line each."""
-    from studies.catalogue import all_studies
+def list_studies(study_file: str | None = None, *, as_json: Json = False) -> int:
+    """The studies that ship, one line each, and one of your own.
 
-    rows = [{"name": study.name, "question": study.question} for study in all_studies()]
+    Parameters
+    ----------
+    study_file
+        A Python file that declares a STUDY; it is run.
+    """
+    from studies.catalogue import all_studies, load_study
+
+    if study_file is not None and not study_file.endswith(".py"):
+        raise ValueError(f"`thinbert list` takes a Python file, got {study_file!r}; `thinbert show` takes a name")
+    found = [*all_studies(), *([] if study_file is None else [load_study(study_file)])]
+    rows = [{"name": study.name, "question": study.question} for study in found]
     terminal.show_json(rows) if as_json else terminal.show_rows([(row["name"], row["question"]) for row in rows])
     return 0
 
@@ -91,7 +100,7 @@ def show(
     Parameters
     ----------
     study
-        A name that `thinbert list` shows.
+        A name that `thinbert list` shows, or a Python file that declares a STUDY of your own (it is run).
     scale
         smoke, cpu, gpu or paper.
     runs
@@ -130,6 +139,7 @@ def run(
     task_file: Annotated[list[str] | None, Parameter(negative="")] = None,
     first: Annotated[list[str] | None, Parameter(name="--try", negative="")] = None,
     device: str = "auto",
+    accelerate: str = "",
     profile: Path | None = None,
     as_json: Json = False,
 ) -> int:
@@ -138,7 +148,7 @@ def run(
     Parameters
     ----------
     study
-        A name that `thinbert list` shows.
+        A name that `thinbert list` shows, or a Python file that declares a STUDY of your own (it is run).
     scale
         smoke (minutes), cpu, gpu or paper.
     runs
@@ -163,6 +173,9 @@ def run(
         A configuration to try first: bottleneck_size=24,num_heads=2,num_feed_forward=4.
     device
         auto, cpu or cuda.
+    accelerate
+        Names between commas. compile: one block compiled for all; graphs: that in CUDA graphs; bfloat16: products;
+        prefetch: batches drawn ahead. All but prefetch change the last digits of results; trial files say what was on.
     profile
         A file of `thinbert measure --profile-space`: latency is predicted, and measured for the front at the end.
     """
@@ -182,9 +195,43 @@ def run(
         task_files=tuple(task_file or ()),
         first=tuple(first or ()),
         device=device,
+        accelerate=accelerate,
         profile=profile,
     )
     return run_request(command, as_json=as_json)
+
+
+@app.command
+def reproduce(
+    *,
+    scale: str = "cpu",
+    runs: Path = Path("runs"),
+    book: Path = Path("book"),
+    workers: Whole = 1,
+    plan: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Run the studies of all the paper's tables, or go on with them, and write their reports. Shared trials are
+    trained once.
+
+    Parameters
+    ----------
+    scale
+        smoke, cpu, gpu or paper; refused where training is predicted to take more than two hours.
+    runs
+        Folder of the runs.
+    book
+        Where the reports go.
+    workers
+        Trials trained at a time, one core each.
+    plan
+        Say what would be trained and how long it would take, and stop.
+    """
+    from studies.catalogue import check_scale
+    from studies.reproduce import reproduce as reproduce_all
+
+    if workers < 1:
+        raise ValueError(f"--workers must be at least 1, got {workers}")
+    return reproduce_all(check_scale(scale), runs, book, workers=workers, plan_only=plan)
 
 
 @app.command

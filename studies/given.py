@@ -33,4 +33,9 @@ def with_teacher(declared: Search | Ablation, teacher: GivenTeacher) -> Search |
 
 def _taught(spec: TrialSpec, teacher: GivenTeacher) -> TrialSpec:
     student = fitting_student(spec.student, teacher.student)
+    if spec.ensemble:
+        raise ValueError(
+            f"a given teacher takes the place of one teacher, got an arm with {len(spec.teachers)} of them; leave "
+            "--teacher out"
+        )
     return replace(spec, student=student, teacher=None if spec.teacher is None else teacher)

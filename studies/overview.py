@@ -6,9 +6,10 @@ from typing import Any
 from model_zoo.cost import cost
 from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
+from search.own_code import check_own_code, planned_specs
 from search.predict import predict, predict_study
 from search.study import Ablation, Search, all_configurations, check_search, knobs, plan
-from search.trial import TrialSpec, changes
+from search.trial import TrialSpec, changes, teachers_of
 from search.values import to_json
 from studies.budget import budget_lines, paper_budget, planned_at_paper_scale
 from studies.catalogue import check_scale, load_study
@@ -54,7 +55,9 @@ def _overview(declared: Search | Ablation, data: DataSpec) -> dict[str, Any]:
     }
     if isinstance(declared, Search):
         check_search(declared)
+        check_own_code(planned_specs(declared))
         return found | _search(declared)
+    check_own_code(planned_specs(declared))
     return found | _ablation(declared)
 
 
@@ -90,6 +93,7 @@ def _ablation(study: Ablation) -> dict[str, Any]:
         "seeds": list(study.seeds),
         "smallest_effect": study.smallest_effect,
         "race": to_json(study.race),
+        "teachers": [fingerprint(teacher) for teacher in teachers_of(one.spec for one in trials)],
         "trials": [
             {"fingerprint": fingerprint(one.spec), "arm": one.arm, "seed": one.seed, **_cost(one.spec)}
             for one in trials
@@ -113,6 +117,7 @@ def _teacher(spec: TrialSpec) -> dict[str, Any] | None:
         "parameters": total.parameters,
         "flops": total.flops,
         "seconds": seconds,
+        **({"ensemble": [fingerprint(other) for other in spec.ensemble]} if spec.ensemble else {}),
     }
 
 
@@ -126,7 +131,7 @@ def overview_lines(found: dict[str, Any]) -> list[str]:
         lines += [
             f"  {found['configurations']} configurations, {found['num_trials']} tried, the paper's first",
             f"  parameters {low:,} to {high:,}; FLOPs {slow['smallest']:,} to {slow['largest']:,} per sequence",
-            f"  baseline {found['baseline']['parameters']:,} parameters; teacher {found['teacher']['parameters']:,}",
+            f"  baseline {found['baseline']['parameters']:,} parameters; {_teacher_text(found['teacher'])}",
         ]
         seeds = found["confirmation_seeds"]
         lines.append(
@@ -136,7 +141,8 @@ def overview_lines(found: dict[str, Any]) -> list[str]:
         for arm in found["arms"]:
             lines.append(f"  {arm['name']}: {arm['because']}")
             lines += [f"    {c['field']}: {_short(c['before'])} -> {_short(c['after'])}" for c in arm["changes"]]
-        lines += [f"  {len(found['seeds'])} seeds, {len(found['trials'])} trials, paired by seed", *_race_lines(found)]
+        counted = f"{len(found['seeds'])} seeds, {len(found['trials'])} trials, {len(found['teachers'])} teachers"
+        lines += [f"  {counted}, paired by seed", *_race_lines(found)]
         lines += [
             f"  {one['fingerprint']}  {one['arm']:<10} seed {one['seed']}  {one['parameters']:,} parameters, "
             f"{one['flops']:,} FLOPs"
@@ -151,6 +157,10 @@ def overview_lines(found: dict[str, Any]) -> list[str]:
 
         lines += ["", *dry_run_lines(found["dry_run"])]
     return lines
+
+
+def _teacher_text(teacher: dict[str, Any] | None) -> str:
+    return "no teacher" if teacher is None else f"teacher {teacher['parameters']:,}"
 
 
 def _given_lines(given: dict[str, Any] | None) -> list[str]:

@@ -28,6 +28,7 @@ class RunRequest:
     task_files: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
     device: str = "auto"
+    accelerate: str = ""
     profile: Path | None = None
 
     def __post_init__(self) -> None:

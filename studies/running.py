@@ -10,12 +10,15 @@ from typing import Any
 from search.bring_teacher import check_language, given_teacher, keep_teacher, read_teacher
 from search.data.prepare import prepare, read_report
 from search.data.spec import DataSpec
+from search.deployed_scores import check_scored
 from search.execute import DiskFullError, Options, Watcher
+from search.own_code import check_own_code, planned_specs
 from search.predict import predict_study
 from search.record import TrialRecord
 from search.run import RunSummary, run_study
 from search.run_folder import check_run, study_document
-from search.study import Search, check_search
+from search.study import Ablation, Search, check_search
+from search.training.acceleration import accelerated
 from search.values import to_json
 from search.worker import Home
 from studies import terminal
@@ -23,6 +26,7 @@ from studies.catalogue import check_scale, load_study
 from studies.data_specs import known_data_spec
 from studies.given import with_teacher
 from studies.housekeeping import is_running
+from studies.own_study import about_own_study, changes_since
 from studies.request import RunRequest, apply_request, request_sources
 
 
@@ -36,12 +40,13 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
     scale = check_scale(request.scale)
     study = load_study(request.study)
     device = find_device(request.device)
+    acceleration = accelerated(request.accelerate, device)
     brought = None if request.teacher is None else read_teacher(request.teacher)
     sources = request_sources(request, study, scale)
-    home = _home(request.runs, f"{study.name}-{scale}")
+    home = home_of(request.runs, f"{study.name}-{scale}")
     if brought is not None and sources.corpus is None:
         check_language(brought, known_data_spec(sources, home.data))
-    with _readable_disk_errors():
+    with readable_disk_errors():
         if not as_json and sys.stderr.isatty():
             print("preparing the data ...", file=sys.stderr, flush=True)
         data = prepare(sources, home.data)
@@ -51,17 +56,20 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
         declared = apply_request(request, declared)
         if isinstance(declared, Search):
             check_search(replace(declared, latency=replace(declared.latency, device=device)))
-        about = _about(request, home, data)
+        check_own_code(planned_specs(declared))
+        if isinstance(declared, Ablation):
+            check_scored(declared)
+        about = about_run(request, home, data) | about_own_study(request.study, declared)
         check_run(home.run, study_document(declared, about))
         if is_running(home.run):
             raise ValueError(f"{home.run.name} is in use by another process; wait for it or choose --runs")
         with terminal.Display(quiet=as_json, predicted_seconds=predict_study(declared).core_seconds) as display:
-            for line in read_report(home.data, data).lines():
+            for line in (*read_report(home.data, data).lines(), *changes_since(home.run, about)):
                 display.say(line)
             if brought is not None:
                 keep_teacher(brought, given, home.teachers)
             watcher = Watcher(say=display.say, progress=display.progress)
-            options = Options(workers=request.workers, device=device)
+            options = Options(workers=request.workers, device=device, acceleration=acceleration)
             summary = run_study(declared, home, options, about, watcher)
         return _finish(home.run, summary, as_json)
 
@@ -77,14 +85,15 @@ def find_device(name: str) -> str:
     return name
 
 
-def _home(runs: Path, name: str) -> Home:
+def home_of(runs: Path, name: str) -> Home:
+    """The folders of a run of some name. Raises ValueError where the root is a file."""
     if runs.exists() and not runs.is_dir():
         raise ValueError(f"--runs must be a folder, got the file {runs}")
     return Home(run=runs / name, data=runs / "data", teachers=runs / "teachers")
 
 
 @contextlib.contextmanager
-def _readable_disk_errors() -> Iterator[None]:
+def readable_disk_errors() -> Iterator[None]:
     """A full disk reaches the user as one OSError, whichever library met it."""
     try:
         yield
@@ -94,7 +103,7 @@ def _readable_disk_errors() -> Iterator[None]:
         ) from error
 
 
-def _about(request: RunRequest, home: Home, data: DataSpec) -> dict[str, Any]:
+def about_run(request: RunRequest, home: Home, data: DataSpec) -> dict[str, Any]:
     """What study.json says beside the declaration. Paths are the user's own words, never made absolute."""
     report = read_report(home.data, data)
     majority = {
@@ -107,7 +116,7 @@ def _about(request: RunRequest, home: Home, data: DataSpec) -> dict[str, Any]:
 
 def command_text(request: RunRequest) -> str:
     """The command that repeats a run, whatever the number of workers was."""
-    parts = ["thinbert", "run", request.study, "--scale", request.scale, "--runs", _shown(str(request.runs))]
+    parts = ["thinbert", "run", _shown(request.study), "--scale", request.scale, "--runs", _shown(str(request.runs))]
     options = (
         ("--trials", request.trials),
         ("--corpus", request.corpus),
@@ -115,6 +124,7 @@ def command_text(request: RunRequest) -> str:
         ("--teacher", request.teacher),
         ("--tasks", ",".join(request.tasks) or None),
         ("--task-data", request.task_data),
+        ("--accelerate", request.accelerate or None),
         ("--profile", request.profile),
     )
     for name, value in options:

@@ -1,5 +1,6 @@
 """What `thinbert export` takes: a trained trial with its task networks, or a preset with random weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from search.data.prepare import OpenData, open_data
 from search.record import TrialRecord, read_record
 from search.seeds import stream_seed
 from search.training.checkpoint import load_weights
+from search.trial import TrialSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,20 +61,30 @@ def trial_subject(run: Path, prefix: str) -> Subject:
             f"trial {record.fingerprint} of {run.name} has no weights (its status is {record.status}, or `thinbert "
             "clean` removed them); export one of the front or the baseline, or train it again"
         )
+    if record.spec.student.feed_forward != "dense":
+        raise ValueError(
+            "what is exported must have feed_forward='dense', transformers and ONNX know no code of one's own; got "
+            f"{record.spec.student.feed_forward!r}; load {run.name}/weights/{path.name} with your code instead"
+        )
     weights, spec = load_weights(path), record.spec
-    pretrained, tasks = "pretrained/", {}
+    return Subject(
+        name=f"{run.name}:{record.fingerprint[:8]}",
+        config=spec.student,
+        weights=_part(weights, "pretrained/"),
+        tasks=task_networks(spec, weights),
+        trained=Trained(record=record, data=open_data(run.parent / "data", spec.data)),
+    )
+
+
+def task_networks(spec: TrialSpec, weights: Mapping[str, Tensor]) -> dict[str, TaskNetwork]:
+    """The fine-tuned network of each task, from the weights of a trial's file."""
+    networks: dict[str, TaskNetwork] = {}
     for task in spec.data.tasks:
         outputs = {"classification": task.num_labels, "regression": 1, "span": 0}[task.kind]
         network = TaskNetwork(Encoder(spec.student), outputs, pooler=spec.recipe.pooler)
         network.load_state_dict(_part(weights, f"tasks/{task.name}/"))
-        tasks[task.name] = network.eval()
-    return Subject(
-        name=f"{run.name}:{record.fingerprint[:8]}",
-        config=spec.student,
-        weights=_part(weights, pretrained),
-        tasks=tasks,
-        trained=Trained(record=record, data=open_data(run.parent / "data", spec.data)),
-    )
+        networks[task.name] = network.eval()
+    return networks
 
 
 def _find(run: Path, prefix: str) -> TrialRecord:
@@ -87,5 +99,5 @@ def _find(run: Path, prefix: str) -> TrialRecord:
     return read_record(matching[0])
 
 
-def _part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}

@@ -20,6 +20,10 @@ def features(config: EncoderConfig, case: LatencyCase) -> dict[str, float]:
     >>> features(mobilebert(), LatencyCase(batch=1, length=128))["blocks"]
     24.0
     """
+    if config.feed_forward != "dense":
+        raise ValueError(
+            f"a device profile knows feed_forward='dense' alone, got {config.feed_forward!r}; run without --profile"
+        )
     tokens, layers = case.batch * case.length, config.num_layers
     narrow, wide, stack = config.bottleneck_size, config.hidden_size, config.num_feed_forward
     flops = {part.name: part.flops * case.batch / UNIT for part in cost(config, case.length).components}

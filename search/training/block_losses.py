@@ -15,6 +15,7 @@ from search.distillation.losses import (
 from search.distillation.tinybert import attention_score_loss
 from search.matching import resolved_map
 from search.recipe import KnowledgeTransfer
+from search.training.own_loss import own_loss
 from search.training.teacher_outputs import Taught, Wanted
 
 
@@ -70,6 +71,13 @@ class Teaching(NamedTuple):
 
     def _map_loss(self, student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
         recipe, student = self.recipe, self._project(student)
+        if recipe.own_loss is None:
+            return self._given_map_loss(student, teacher, mask)
+        own = recipe.own_factor * own_loss(recipe.own_loss, student, teacher, mask)
+        return own + self._given_map_loss(student, teacher, mask) if recipe.compares_maps_itself else own
+
+    def _given_map_loss(self, student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+        recipe = self.recipe
         if recipe.feature_map_form == "paper":
             return recipe.feature_map_factor * feature_map_loss(student, teacher, mask)
         return feature_map_loss_normalised(

@@ -55,6 +55,32 @@ def score_split(task: TaskSpec, split: str, predictions: Any, labels: Any, seed:
     return found
 
 
+def mean_scores(measured: list[Measurement]) -> list[Measurement]:
+    """The unweighted mean over tasks of each task's primary metric, for test (`accuracy`) and validation."""
+    means: list[Measurement] = []
+    for split, metric in (("test", "accuracy"), ("validation", "validation/accuracy")):
+        chosen = [m for m in measured if m.conditions["split"] == split and m.conditions["primary"]]
+        if chosen:
+            conditions: dict[str, Any] = {"split": split, "tasks": len(chosen)}
+            value = sum(m.value for m in chosen) / len(chosen)
+            interval = _mean_interval(value, chosen)
+            n = len(chosen)
+            means.append(
+                Measurement(metric=metric, value=value, unit="%", n=n, conditions=conditions, interval=interval)
+            )
+    return means
+
+
+def _mean_interval(value: float, chosen: list[Measurement]) -> Interval | None:
+    """Tasks' errors are independent: half-widths of the bootstrap intervals add in squares, over the number of
+    tasks."""
+    intervals = [m.interval for m in chosen if m.interval is not None]
+    if len(intervals) < len(chosen):
+        return None
+    half = sum(((i.high - i.low) / 2) ** 2 for i in intervals) ** 0.5 / len(intervals)
+    return Interval(low=value - half, high=value + half, level=intervals[0].level)
+
+
 @torch.inference_mode()
 def predict(network: TaskNetwork, task: TaskSpec, split: TaskSplit) -> tuple[Any, Any]:
     """Predictions and labels as `search.data.metrics.score` takes them.

@@ -12,8 +12,10 @@ from search.data.spec import TaskSpec
 from search.data.tasks import TaskSplit
 from search.recipe import FineTuning
 from search.seeds import stream_seed
+from search.training.acceleration import ALONE, Ranks
 from search.training.stages import Stage, groups_by_depth, make_optimizer, scheduled_rates
 from search.training.task_losses import distilled_loss, task_loss
+from search.training.teacher_network import TaskEnsemble
 
 
 class TaskBatch(NamedTuple):
@@ -36,7 +38,9 @@ def fine_tuning_stage(
     split: TaskSplit,
     recipe: FineTuning,
     seed: int,
-    teacher: TaskNetwork | None = None,
+    teacher: TaskNetwork | TaskEnsemble | None = None,
+    *,
+    ranks: Ranks = ALONE,
 ) -> Stage:
     """One task: cross-entropy, squared error for a regression, start and end for a span; distilled where asked for.
 
@@ -44,7 +48,7 @@ def fine_tuning_stage(
         teacher: fine-tuned on the same task; needed where the recipe distils.
     """
     groups = groups_by_depth(network, network.encoder, recipe.optimizer)
-    batches = task_batches(task, split, recipe.batch_size, seed, next(network.parameters()).device)
+    batches = task_batches(task, split, recipe.batch_size, seed, next(network.parameters()).device, ranks)
 
     def loss(step: int) -> Tensor:
         batch = batches(step)
@@ -61,7 +65,7 @@ def fine_tuning_stage(
 
 
 def task_batches(
-    task: TaskSpec, split: TaskSplit, batch_size: int, seed: int, device: torch.device
+    task: TaskSpec, split: TaskSplit, batch_size: int, seed: int, device: torch.device, ranks: Ranks = ALONE
 ) -> Callable[[int], TaskBatch]:
     """The batch of every step, a function of seed, task and step alone."""
     tensors = task_tensors(split, device)
@@ -70,7 +74,9 @@ def task_batches(
     shift, scale = label_scale(task, split)
 
     def batch(step: int) -> TaskBatch:
-        chosen = torch.from_numpy(_rows(len(split.labels), batch_size, step, seed, task.name)).to(device)
+        rows = _rows(len(split.labels), batch_size, step, seed, task.name)
+        own = slice(ranks.rank * batch_size // ranks.size, (ranks.rank + 1) * batch_size // ranks.size)
+        chosen = torch.from_numpy(rows[own]).to(device)
         token_ids, mask, token_types, labels = (part[chosen] for part in tensors)
         longest = int(mask.sum(1).max())
         if task.kind == "regression":

@@ -18,6 +18,7 @@ from search.training.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
+from search.training.ranks import average_gradients, mean_over_ranks
 from search.training.stages import Stage
 
 CURVE_POINTS = 40
@@ -34,6 +35,8 @@ class Keeper:
     path: Path
     seconds: float = 20.0
     """Time between checkpoints; 0 saves after every step."""
+    writes: bool = True
+    """Whether anything is saved at all: of several processes that train one trial, the first one does it for all."""
     tell: Callable[[str, int], None] = lambda stage, updates: None
     """Called after every step with the stage's name and the updates done in the whole training."""
     started: float = field(default_factory=time.process_time)
@@ -85,11 +88,12 @@ def _step(stage: Stage, step: int) -> float:
         group["lr"] = rate
     stage.optimizer.zero_grad(set_to_none=True)
     loss = stage.loss(step)
-    value = loss.item()
+    value = mean_over_ranks(loss, stage.ranks)
     if not _is_finite(value):
         raise DivergedError(f"the loss became {value} in stage {stage.name} at step {step}")
     loss.backward()  # type: ignore[no-untyped-call]
     parameters = [parameter for group in stage.optimizer.param_groups for parameter in group["params"]]
+    average_gradients(parameters, stage.ranks)
     norm = nn.utils.clip_grad_norm_(parameters, stage.clip_norm).item()
     if not _is_finite(norm):
         raise DivergedError(f"the gradient norm became {norm} in stage {stage.name} at step {step}")
@@ -116,6 +120,8 @@ def save(
     keeper: Keeper, position: Position, networks: dict[str, nn.Module], optimizer: torch.optim.Optimizer | None
 ) -> None:
     """Write a checkpoint of the position, the networks, the optimizer and torch's generator."""
+    if not keeper.writes:
+        return
     tensors = {
         f"{name}/{key}": tensor for name, network in networks.items() for key, tensor in network.state_dict().items()
     }

@@ -11,12 +11,14 @@ from search.distillation.distilbert import triple_loss, triple_terms
 from search.distillation.losses import masked_language_distillation_loss
 from search.recipe import KnowledgeTransfer, PreTraining
 from search.training.block_losses import teaching
+from search.training.own_loss import own_loss
 from search.training.stages import (
     Batch,
     Batches,
     Projected,
     Stage,
     groups_by_depth,
+    in_share,
     make_optimizer,
     parameter_groups,
     scheduled_rates,
@@ -77,8 +79,8 @@ def auxiliary_stage(
         batch, target = target_of(step)
         output = taught.outputs(network.encoder, batch.inputs, len(blocks))
         logits = network.logits(output.feature_maps[-1], batch.masked_positions)
-        own = _distillation(logits, target, batch, recipe.teacher_share)
-        return own + taught.mean_loss(output, target, batch.mask)
+        own = _distillation(logits, target, batch, recipe)
+        return own + in_share(taught.mean_loss(output, target, batch.mask), batch.token_share)
 
     optimizer = make_optimizer(groups, recipe.optimizer)
     rates = scheduled_rates(recipe.optimizer, steps, groups)
@@ -90,12 +92,14 @@ def _on_labels(
     network: PreTrainingNetwork, batches: Batches, recipe: PreTraining, updates: range
 ) -> Callable[[int], Tensor]:
     """Masked language and next sentence."""
+    batch_of = batches.getter(recipe.batch_size, updates.stop)
 
     def loss(step: int) -> Tensor:
-        batch = batches.get(updates[step], recipe.batch_size)
+        batch = batch_of(updates[step])
         logits = network(*batch.inputs, batch.masked_positions)
         sentence = functional.cross_entropy(logits.next_sentence, batch.is_random_next)
-        total: Tensor = functional.cross_entropy(logits.masked_language, batch.masked_labels) + sentence
+        guessed = functional.cross_entropy(logits.masked_language, batch.masked_labels)
+        total: Tensor = in_share(guessed, batch.masked_share) + sentence
         return total
 
     return loss
@@ -109,19 +113,22 @@ def _distilled(
 
     def loss(step: int) -> Tensor:
         batch, target = target_of(updates[step])
-        return _distillation(network(*batch.inputs, batch.masked_positions), target, batch, recipe.teacher_share)
+        return _distillation(network(*batch.inputs, batch.masked_positions), target, batch, recipe)
 
     return loss
 
 
-def _distillation(logits: PreTrainingLogits, target: Taught, batch: Batch, teacher_share: float) -> Tensor:
-    """Labels and teacher mixed at masked positions, and the next sentence."""
+def _distillation(logits: PreTrainingLogits, target: Taught, batch: Batch, recipe: PreTraining) -> Tensor:
+    """Labels and teacher mixed at masked positions, and the next sentence; a loss of one's own on top."""
     assert target.masked_language is not None
     sentence = functional.cross_entropy(logits.next_sentence, batch.is_random_next)
     mixed = masked_language_distillation_loss(
-        logits.masked_language, target.masked_language, batch.masked_labels, 1.0 - teacher_share
+        logits.masked_language, target.masked_language, batch.masked_labels, 1.0 - recipe.teacher_share
     )
-    return mixed + sentence
+    if recipe.own_loss is not None:
+        own = own_loss(recipe.own_loss, logits.masked_language, target.masked_language, batch.masked_labels)
+        mixed = mixed + recipe.own_factor * own
+    return in_share(mixed, batch.masked_share) + sentence
 
 
 def _triple(

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from model_zoo.encoder import Encoder
 from search.data.pretraining import PretrainingData, pretraining_batch
 from search.recipe import Optimizer
-from search.training.acceleration import OFF, Acceleration
+from search.training.acceleration import ALONE, OFF, Acceleration, Ranks
 from search.training.lamb import Lamb
+from search.training.lookahead import ahead
 from search.training.schedules import warmup_linear, warmup_polynomial
 
 
@@ -25,6 +26,7 @@ class Stage(NamedTuple):
     loss: Callable[[int], Tensor]
     dropout: bool
     clip_norm: float
+    ranks: Ranks = ALONE
 
 
 class Batch(NamedTuple):
@@ -36,6 +38,10 @@ class Batch(NamedTuple):
     masked_positions: Tensor
     masked_labels: Tensor
     is_random_next: Tensor
+    token_share: float = 1.0
+    """How many times its even share of the real tokens a rank's part of the batch holds."""
+    masked_share: float = 1.0
+    """The same of the masked tokens."""
 
     @property
     def inputs(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -46,6 +52,14 @@ class Batch(NamedTuple):
     def real_positions(self) -> Tensor:
         """Places of all real tokens among the flattened (batch * seq) ones."""
         return self.mask.flatten().nonzero().squeeze(1)
+
+
+TENSORS = Batch._fields[:6]
+
+
+def in_share(loss: Tensor, share: float) -> Tensor:
+    """A mean over a rank's tokens, weighed so that the mean over ranks is that over all tokens."""
+    return loss if share == 1.0 else loss * share
 
 
 class Batches(NamedTuple):
@@ -60,7 +74,40 @@ class Batches(NamedTuple):
     def get(self, step: int, batch_size: int) -> Batch:
         """The batch of one update."""
         batch = pretraining_batch(self.data, seed=self.seed, step=step, batch_size=batch_size, length=self.length)
-        return Batch(*(torch.from_numpy(getattr(batch, name)).to(self.device) for name in Batch._fields))
+        whole = Batch._make((*(torch.from_numpy(getattr(batch, name)) for name in TENSORS), 1.0, 1.0))
+        part = rank_part(whole, self.acceleration.ranks)
+        if self.acceleration.prefetch and self.device.type == "cuda":
+            moved = {name: getattr(part, name).pin_memory().to(self.device, non_blocking=True) for name in TENSORS}
+        else:
+            moved = {name: getattr(part, name).to(self.device) for name in TENSORS}
+        return part._replace(**moved)
+
+    def getter(self, batch_size: int, stop: int) -> Callable[[int], Batch]:
+        """`get` for updates before `stop`; the next one's batch is drawn ahead where that is asked for."""
+
+        def batch(step: int) -> Batch:
+            return self.get(step, batch_size)
+
+        return ahead(batch, stop) if self.acceleration.prefetch else batch
+
+
+def rank_part(batch: Batch, ranks: Ranks) -> Batch:
+    """A rank's rows of a batch, whose size the number of ranks divides."""
+    if ranks.size == 1:
+        return batch
+    rows, length = batch.token_ids.shape
+    own = slice(ranks.rank * rows // ranks.size, (ranks.rank + 1) * rows // ranks.size)
+    masked = (batch.masked_positions >= own.start * length) & (batch.masked_positions < own.stop * length)
+    return Batch(
+        batch.token_ids[own],
+        batch.token_types[own],
+        batch.mask[own],
+        batch.masked_positions[masked] - own.start * length,
+        batch.masked_labels[masked],
+        batch.is_random_next[own],
+        token_share=ranks.size * float(batch.mask[own].sum() / batch.mask.sum()),
+        masked_share=ranks.size * float(masked.sum() / len(masked)),
+    )
 
 
 class Projected(nn.Module):

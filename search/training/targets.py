@@ -47,10 +47,14 @@ def targets(
             "precision": acceleration.precision,
             "torch": torch.__version__,
         }
+        if acceleration.compiled != "nothing":
+            key["compiled"] = acceleration.compiled
         kept = KeptOutputs(acceleration.outputs, acceleration.outputs_bytes, key, updates, wanted)
 
+    batch_of = batches.getter(batch_size, updates.stop)
+
     def target(update: int) -> "tuple[Batch, Taught]":
-        batch, asked = batches.get(update, batch_size), wanted(update)
+        batch, asked = batch_of(update), wanted(update)
 
         def compute() -> Taught:
             with autocast(acceleration.precision, batches.device):
@@ -67,6 +71,6 @@ def data_digest(batches: "Batches", first: "Batch") -> str:
     digest = hashlib.sha256()
     for array in (data.token_ids, data.segment_offsets, data.document_ends):
         digest.update(np.ascontiguousarray(array).tobytes())
-    for tensor in first:
+    for tensor in first[:6]:
         digest.update(tensor.cpu().numpy().tobytes())
     return digest.hexdigest()

@@ -10,6 +10,7 @@ from search.distillation.logits import logit_regression_loss, soft_logits_loss
 from search.distillation.patient import patient_loss
 from search.distillation.tinybert import prediction_loss
 from search.recipe import TaskDistillation
+from search.training.teacher_network import TaskEnsemble
 
 Inputs = tuple[Tensor, Tensor, Tensor]
 """Token ids, mask (True: real token) and token types."""
@@ -29,21 +30,24 @@ def task_loss(task: TaskSpec, logits: Tensor, labels: Tensor) -> Tensor:
 
 def distilled_loss(
     network: TaskNetwork,
-    teacher: TaskNetwork,
+    teacher: TaskNetwork | TaskEnsemble,
     task: TaskSpec,
     recipe: TaskDistillation,
     inputs: Inputs,
     labels: Tensor,
 ) -> Tensor:
     """(1 - teacher_share) x labels + teacher_share x logits, and the patient states where the recipe has them."""
+    if recipe.patient is None:
+        with torch.no_grad():
+            target = teacher(*inputs)
+        return mixed_loss(task, recipe, network(*inputs), target, inputs[1], labels)
+    assert isinstance(teacher, TaskNetwork)
     maps = network.encoder(*inputs).feature_maps
     with torch.no_grad():
         teacher_maps = teacher.encoder(*inputs).feature_maps
         target = task_logits(teacher.head, teacher_maps[-1], inputs[1])
     logits = task_logits(network.head, maps[-1], inputs[1])
     loss = mixed_loss(task, recipe, logits, target, inputs[1], labels)
-    if recipe.patient is None:
-        return loss
     states = torch.stack([feature_map[:, 0] for feature_map in maps[:-1]])  # (layers, batch, width)
     matched = torch.stack([teacher_maps[block][:, 0] for block in recipe.patient.layer_map])
     return loss + recipe.patient.factor * patient_loss(states, matched)

@@ -11,10 +11,12 @@ from search.data.spec import TaskSpec
 from search.data.tasks import TaskSplit
 from search.recipe import FineTuning, KnowledgeTransfer
 from search.seeds import stream_seed
+from search.training.acceleration import ALONE, Ranks
 from search.training.block_losses import teaching
 from search.training.fine_tuning import task_batches
 from search.training.stages import Projected, Stage, groups_by_depth, make_optimizer, scheduled_rates
 from search.training.task_losses import mixed_loss, task_loss
+from search.training.teacher_network import TaskEnsemble
 from search.training.transfer import encoder_groups
 
 
@@ -57,7 +59,9 @@ def multi_task_stage(
     splits: Mapping[str, TaskSplit],
     recipe: FineTuning,
     seed: int,
-    teachers: Sequence[TaskNetwork] = (),
+    teachers: Sequence[TaskNetwork | TaskEnsemble] = (),
+    *,
+    ranks: Ranks = ALONE,
 ) -> Stage:
     """All tasks in one encoder, each update a batch of one of them (Liu et al. 2019, MT-DNN, Algorithm 1).
 
@@ -70,7 +74,7 @@ def multi_task_stage(
     """
     groups = groups_by_depth(network, network.encoder, recipe.optimizer)
     device = next(network.parameters()).device
-    batches = [task_batches(task, splits[task.name], recipe.batch_size, seed, device) for task in tasks]
+    batches = [task_batches(task, splits[task.name], recipe.batch_size, seed, device, ranks) for task in tasks]
     steps = recipe.steps * len(tasks)
 
     def loss(step: int) -> Tensor:

@@ -1,13 +1,14 @@
 """A teacher as a network that answers and never learns, from the weights that its folder holds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model_zoo.encoder import Encoder
 from model_zoo.networks import PreTrainingNetwork, TaskNetwork
 from search.data.spec import TaskSpec
+from search.distillation.logits import ensemble_log_probabilities
 from search.given_teacher import GivenTeacher
 from search.training.students import num_outputs
 from search.trial import TrialSpec
@@ -48,6 +49,30 @@ def teacher_task_network(
     network = TaskNetwork(Encoder(teacher.student), num_outputs(task), pooler=_pooler(teacher)).to(device)
     network.load_state_dict(found)
     return network.eval().requires_grad_(False)
+
+
+class TaskEnsemble(nn.Module):
+    """Several teachers of one task that answer as one: the mean of their probabilities (of a regression, of their
+    outputs).
+
+    Its logits are the log of that mean, whose softmax it is (Liu et al. 2019, arXiv 1904.09482, section 3).
+    """
+
+    def __init__(self, teachers: Sequence[TaskNetwork], task: TaskSpec) -> None:
+        super().__init__()
+        self.teachers = nn.ModuleList(teachers)
+        self.kind = task.kind
+
+    def forward(self, token_ids: Tensor, mask: Tensor, token_types: Tensor) -> Tensor:
+        """As a `TaskNetwork` answers; a span's start and end are two distributions over the tokens."""
+        logits = torch.stack([teacher(token_ids, mask, token_types) for teacher in self.teachers])
+        if self.kind == "regression":
+            return logits.mean(0)
+        if self.kind != "span":
+            return ensemble_log_probabilities(logits)
+        rows = logits.transpose(2, 3).flatten(1, 2)  # (teachers, batch * 2, seq)
+        mean = ensemble_log_probabilities(rows)
+        return mean.view(-1, 2, mean.shape[-1]).transpose(1, 2)
 
 
 def missing_tensors(network: PreTrainingNetwork, weights: Mapping[str, Tensor]) -> frozenset[str]:

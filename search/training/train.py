@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +10,11 @@ from model_zoo.networks import MultiTaskNetwork, PreTrainingNetwork, TaskNetwork
 from search.data.prepare import OpenData
 from search.data.spec import TaskSpec
 from search.recipe import KnowledgeTransfer
-from search.record import CurvePoint, Interval, Measurement
+from search.record import CurvePoint, Measurement
 from search.seeds import stream_seed
-from search.training.acceleration import OFF, Acceleration
-from search.training.evaluate import evaluate
+from search.training.acceleration import OFF, Acceleration, check_device
+from search.training.compiling import compile_blocks, in_graphs
+from search.training.evaluate import evaluate, mean_scores
 from search.training.fine_tuning import fine_tuning_stage
 from search.training.loop import (
     DivergedError,
@@ -30,6 +30,7 @@ from search.training.loop import (
 from search.training.planned import PlannedStage, planned_stages
 from search.training.precision import in_precision
 from search.training.pretraining import auxiliary_stage, pretraining_stage
+from search.training.ranks import check_ranks, with_own_dropout
 from search.training.stages import Batches, Stage
 from search.training.students import (
     make_projection,
@@ -39,7 +40,7 @@ from search.training.students import (
     task_network,
 )
 from search.training.task_stages import intermediate_stage, multi_task_stage
-from search.training.teacher_network import missing_tensors, teacher_network, teacher_task_network
+from search.training.teacher_network import TaskEnsemble, missing_tensors, teacher_network, teacher_task_network
 from search.training.transfer import transfer_stage
 from search.trial import TrialSpec
 from search.values import from_json, to_json
@@ -63,6 +64,7 @@ def train(
     *,
     keeper: Keeper,
     teacher_weights: Mapping[str, Tensor] | None = None,
+    ensemble_weights: Sequence[Mapping[str, Tensor]] = (),
     device: str = "cpu",
     acceleration: Acceleration = OFF,
 ) -> Outcome:
@@ -72,6 +74,7 @@ def train(
         data: what `spec.data` names, opened.
         keeper: where checkpoints go.
         teacher_weights: the `pretrained/...` tensors of the teacher's training, where the spec has a teacher.
+        ensemble_weights: the same of the spec's further teachers, in their order.
         acceleration: how the machine is used.
 
     Raises:
@@ -79,6 +82,7 @@ def train(
     """
     with torch.random.fork_rng(devices=[]):
         training = _Training(spec, data, keeper, teacher_weights, torch.device(device), acceleration)
+        training.ensemble_weights = ensemble_weights
         try:
             training.run()
         except DivergedError as error:
@@ -100,15 +104,20 @@ class _Training:
         device: torch.device,
         acceleration: Acceleration,
     ) -> None:
+        check_device(acceleration, device.type)
+        check_ranks(spec, acceleration.ranks.size)
         self.acceleration = acceleration
         self.spec, self.data, self.keeper, self.device = spec, data, keeper, device
         torch.manual_seed(stream_seed(spec.seed, "initialisation"))
         self.network = PreTrainingNetwork(spec.student, pooler=spec.recipe.pooler).to(device)
         self.teacher_weights = teacher_weights
+        self.ensemble_weights: Sequence[Mapping[str, Tensor]] = ()
         self.teacher = None if spec.teacher is None else teacher_network(spec.teacher, teacher_weights, device)
         if self.teacher is not None:
             without = missing_tensors(self.teacher, teacher_weights or {})
             start_from_teacher(self.network, self.teacher, spec.recipe, without)
+            compile_blocks(self.teacher.encoder, acceleration.compiled)
+        compile_blocks(self.network.encoder, acceleration.compiled)
         self.tasks: dict[str, TaskNetwork] = {}
         saved = load(keeper)
         self.position = saved[0] if saved else Position()
@@ -116,12 +125,15 @@ class _Training:
 
     def run(self) -> None:
         """All stages that are not done yet."""
-        steps = planned_stages(self.spec)
+        steps, ranks = planned_stages(self.spec), self.acceleration.ranks
         if self.checkpoint is not None:
             self._restore_finished(steps)
         for index in range(self.position.stage, len(steps)):
             stage = self._stage(steps[index])
-            stage = stage._replace(loss=in_precision(stage.loss, self.acceleration.precision, self.device))
+            loss = in_precision(stage.loss, self.acceleration.precision, self.device)
+            loss = in_graphs(loss, self.acceleration.compiled)
+            loss = with_own_dropout(ranks, loss, self.spec.seed, steps[index].stream)
+            stage = stage._replace(loss=loss, ranks=ranks)
             if self.checkpoint is not None and self.position.step > 0:
                 restore_stage(stage, self.checkpoint)
             else:
@@ -140,7 +152,7 @@ class _Training:
         return Outcome(
             status="complete",
             reason="",
-            measurements=(*_means(measured), *measured, *_train_seconds(self)),
+            measurements=(*mean_scores(measured), *measured, *_train_seconds(self)),
             curves=tuple(self.position.curves),
             weights={name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()},
         )
@@ -161,31 +173,40 @@ class _Training:
         return self._task_stage(planned)
 
     def _task_stage(self, planned: PlannedStage) -> Stage:
-        recipe, seed = self.spec.recipe.fine_tuning, self.spec.seed
+        recipe, seed, ranks = self.spec.recipe.fine_tuning, self.spec.seed, self.acceleration.ranks
         for task in planned.tasks:
             if task.name not in self.tasks:
                 self.tasks[task.name] = task_network(self.network, task, self.spec.recipe, seed).to(self.device)
         networks = [self.tasks[task.name] for task in planned.tasks]
+        for each in networks:
+            compile_blocks(each.encoder, self.acceleration.compiled)
         teachers = [] if recipe.distillation is None else [self._task_teacher(task) for task in planned.tasks]
         splits = {task.name: self.data.tasks[task.name]["train"] for task in planned.tasks}
         if planned.kind == "multi-task":
             shared = multi_task_network(networks)
-            return multi_task_stage(shared, planned.tasks, splits, recipe, seed, teachers)
+            return multi_task_stage(shared, planned.tasks, splits, recipe, seed, teachers, ranks=ranks)
         (network,), (task,) = networks, planned.tasks
         if planned.kind == "intermediate":
             assert recipe.distillation is not None and recipe.distillation.intermediate is not None
             transfer = recipe.distillation.intermediate
             projection = self._projection(transfer)
+            assert isinstance(teachers[0], TaskNetwork)
             return intermediate_stage(network, teachers[0], task, splits[task.name], transfer, seed, projection)
-        return fine_tuning_stage(network, task, splits[task.name], recipe, seed, teachers[0] if teachers else None)
+        teacher = teachers[0] if teachers else None
+        return fine_tuning_stage(network, task, splits[task.name], recipe, seed, teacher, ranks=ranks)
 
     def _projection(self, transfer: KnowledgeTransfer) -> nn.Linear | None:
         assert self.teacher is not None
         return make_projection(transfer, self.network.encoder, self.teacher.encoder, self.spec.seed, self.device)
 
-    def _task_teacher(self, task: TaskSpec) -> TaskNetwork:
-        assert self.spec.teacher is not None and self.teacher_weights is not None
-        return teacher_task_network(self.spec.teacher, self.teacher_weights, task, self.device)
+    def _task_teacher(self, task: TaskSpec) -> TaskNetwork | TaskEnsemble:
+        assert self.teacher_weights is not None
+        weights = (self.teacher_weights, *self.ensemble_weights)
+        found = [
+            teacher_task_network(teacher, own, task, self.device)
+            for teacher, own in zip(self.spec.teachers, weights, strict=True)
+        ]
+        return TaskEnsemble(found, task) if self.spec.ensemble else found[0]
 
     def _finish(self, planned: PlannedStage, stage: Stage) -> None:
         if isinstance(stage.network, MultiTaskNetwork):
@@ -222,32 +243,6 @@ class _Training:
         assert self.checkpoint is not None
         if any(key.startswith(f"{name}/") for key in self.checkpoint.tensors):
             restore(network, name, self.checkpoint)
-
-
-def _means(measured: list[Measurement]) -> list[Measurement]:
-    """The unweighted mean over tasks of each task's primary metric, for test (`accuracy`) and validation."""
-    means: list[Measurement] = []
-    for split, metric in (("test", "accuracy"), ("validation", "validation/accuracy")):
-        chosen = [m for m in measured if m.conditions["split"] == split and m.conditions["primary"]]
-        if chosen:
-            conditions: dict[str, Any] = {"split": split, "tasks": len(chosen)}
-            value = sum(m.value for m in chosen) / len(chosen)
-            interval = _mean_interval(value, chosen)
-            n = len(chosen)
-            means.append(
-                Measurement(metric=metric, value=value, unit="%", n=n, conditions=conditions, interval=interval)
-            )
-    return means
-
-
-def _mean_interval(value: float, chosen: list[Measurement]) -> Interval | None:
-    """Tasks' errors are independent: half-widths of the bootstrap intervals add in squares, over the number of
-    tasks."""
-    intervals = [m.interval for m in chosen if m.interval is not None]
-    if len(intervals) < len(chosen):
-        return None
-    half = sum(((i.high - i.low) / 2) ** 2 for i in intervals) ** 0.5 / len(intervals)
-    return Interval(low=value - half, high=value + half, level=intervals[0].level)
 
 
 def _train_seconds(training: _Training) -> list[Measurement]:

@@ -17,6 +17,7 @@ from search.training.stages import (
     Batches,
     Projected,
     Stage,
+    in_share,
     make_optimizer,
     parameter_groups,
     scheduled_rates,
@@ -96,7 +97,7 @@ def _progressive(
         total = taught.block_loss(output, target, batch.mask, phase)
         if phase == 0 and recipe.embedding_factor:
             total = total + taught.embedding_loss(output, target, batch.mask)
-        return total / num_blocks
+        return in_share(total / num_blocks, batch.token_share)
 
     return rates, loss
 
@@ -111,6 +112,7 @@ def _joint(
 
     def loss(step: int) -> Tensor:
         batch, target = target_of(step)
-        return taught.mean_loss(taught.outputs(student, batch.inputs, len(blocks)), target, batch.mask)
+        mean = taught.mean_loss(taught.outputs(student, batch.inputs, len(blocks)), target, batch.mask)
+        return in_share(mean, batch.token_share)
 
     return loss

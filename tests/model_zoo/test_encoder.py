@@ -142,6 +142,7 @@ KNOBS: dict[str, tuple[Any, ...]] = {
     "feed_forward_size": (13,),
     "attention_input": ("shared_bottleneck", "bottleneck"),
     "norm": ("no_norm",),
+    "feed_forward": (),  # needs code of one's own: tests/model_zoo/test_own_code.py
     "activation": ("relu",),
     "embedding_size": (7,),
     "trigram": (False,),

@@ -355,6 +355,7 @@ OTHERS: dict[str, Any] = {
     "num_heads": 1,
     "num_feed_forward": 4,
     "feed_forward_size": 13,
+    "feed_forward": "my_ffn:Gated@0123456789abcdef",
     "attention_input": "block_input",
     "norm": "no_norm",
     "activation": "relu",

@@ -2,8 +2,9 @@
 
 As a script it runs in a process of its own: `tiny_study.py search|ablation|race RUNS WORKERS` drives a study and says
 what happens on stdout, one line each, with `progress FINGERPRINT STAGE UPDATES` in between; `tiny_study.py thinbert` is
-the command line with the tiny search as its only study. `--file-bytes N` before either makes longer files fail to be
-written, as on a full disk.
+the command line with the tiny search as its only study; `tiny_study.py parallel` is `studies.parallel` with the tiny
+ablation without dropout, where `DIE=RANK:UPDATE` in the environment kills one of its processes. `--file-bytes N` before
+any makes longer files fail to be written, as on a full disk.
 """
 
 import argparse
@@ -120,6 +121,54 @@ STUDY = Study(
 )
 
 
+def without_dropout(spec: TrialSpec) -> TrialSpec:
+    """The trial and its teacher without dropout, so that ranks draw nothing of their own."""
+    none = {"hidden_dropout": 0.0, "attention_dropout": 0.0}
+    teacher = spec.teacher
+    if isinstance(teacher, TrialSpec):
+        teacher = replace(teacher, student=replace(teacher.student, **none))
+    return replace(spec, student=replace(spec.student, **none), teacher=teacher)
+
+
+def plain_ablation(data: DataSpec) -> Ablation:
+    """The tiny ablation without dropout."""
+    study = tiny_ablation(data)
+    return replace(study, arms=tuple(replace(arm, spec=without_dropout(arm.spec)) for arm in study.arms))
+
+
+PLAIN = Study(
+    name="tiny",
+    question="Does it come back?",
+    sources=lambda scale: SOURCES,
+    declare=lambda scale, data: plain_ablation(data),
+)
+
+
+def parallel(arguments: list[str]) -> int:
+    """`studies.parallel` on the tiny ablation."""
+    from search.training import loop
+    from studies import catalogue
+    from studies.parallel import main
+
+    catalogue.MODULES.clear()
+    catalogue.MODULES["tiny"] = "tiny_study"
+    sys.modules["tiny_study"] = sys.modules["__main__"]
+    sys.modules["__main__"].__dict__["STUDY"] = PLAIN
+    rank, _, update = os.environ.get("DIE", "").partition(":")
+    if rank == os.environ.get("RANK"):
+        original, done = loop._step, 0
+
+        def step(*about: Any) -> float:
+            nonlocal done
+            done += 1
+            if done > int(update):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return original(*about)
+
+        loop._step = step
+    return main(arguments)
+
+
 def home(runs: Path) -> Any:
     """Where the study is run under a root folder."""
     from search.worker import Home
@@ -152,11 +201,13 @@ def main() -> None:
     """The driver as a process."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--file-bytes", type=int)
-    parser.add_argument("kind", choices=("search", "ablation", "race", "thinbert"))
+    parser.add_argument("kind", choices=("search", "ablation", "race", "thinbert", "parallel"))
     parser.add_argument("rest", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
     if arguments.file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (arguments.file_bytes, arguments.file_bytes))
+    if arguments.kind == "parallel":
+        sys.exit(parallel(arguments.rest))
     if arguments.kind == "thinbert":
         from studies import catalogue
         from studies.command_line import main as thinbert

@@ -106,6 +106,8 @@ STUDENT = ("run", "student-search", "--scale", "smoke", "--runs", "runs")
         ((*STUDENT, "--trials", "-3"), ("at least 1", "got -3")),
         ((*STUDENT, "--trials", "many"), ("--trials", "whole number", "'many'", "--help")),
         ((*STUDENT, "--device", "tpu"), ("auto, cpu or cuda", "'tpu'")),
+        ((*STUDENT, "--device", "cpu", "--accelerate", "graphs"), ("CUDA graphs", "device cpu")),
+        ((*STUDENT, "--device", "cpu", "--accelerate", "fp16"), ("--accelerate takes compile, graphs", "'fp16'")),
         ((*STUDENT, "--no-such-option"), ("--no-such-option", "--help")),
         (("frobnicate",), ('"frobnicate"', "--help")),
         ((*STUDENT, "--corpus", "corpus"), ("--corpus needs tasks", "'corpus'", "--task-file")),

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from model_zoo.cost import cost
@@ -80,6 +81,101 @@ def test_the_arms_of_the_methods_study_share_student_teacher_and_updates(scale: 
     assert study.arms[5].spec == student_trial(scale, study.baseline.data, 0, average_heads=False)
 
 
+PAPERS_STUDIES = (
+    "teacher-search",
+    "student-grid",
+    "operational-optimisations",
+    "quantisation",
+    "training-strategies",
+    "training-objectives",
+    "systems",
+)
+"""What `make reproduce` runs."""
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", (*PAPERS_STUDIES, "interactions"))
+def test_a_study_of_the_paper_has_eight_seeds_and_claims_that_they_can_carry(
+    name: str, scale: Scale, tmp_path: Any
+) -> None:
+    study = declared(name, scale, tmp_path)
+    assert isinstance(study, Ablation)
+    assert len(study.seeds) == (2 if scale == "smoke" else 8)
+    assert 1 <= len(study.claims) <= 6
+    arms = {arm.name for arm in study.arms}
+    assert name == "interactions" or any(set(row[0] for row in table.rows) & arms for table in study.paper)
+    assert all(claim.source and claim.says and claim.margin_because for claim in study.claims)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_papers_studies_share_arms_and_teachers_by_fingerprint(scale: Scale, tmp_path: Any) -> None:
+    by_name = {}
+    for name in PAPERS_STUDIES:
+        study = declared(name, scale, tmp_path)
+        assert isinstance(study, Ablation)
+        by_name[name] = {arm.name: fingerprint(arm.spec) for arm in study.arms}
+    marks = {mark for arms in by_name.values() for mark in arms.values()}
+    assert len(marks) == 24  # the teacher among them
+    assert by_name["student-grid"]["128, 4 FFN"] == by_name["training-objectives"]["bare"]
+    assert by_name["operational-optimisations"]["LayerNorm & gelu"] == by_name["training-objectives"]["PD + FMT + AT"]
+    thin = {by_name["training-strategies"]["PKT"], by_name["operational-optimisations"]["NoNorm & relu"]}
+    assert thin == {by_name["systems"]["MobileBERT"]} == {by_name["quantisation"]["MobileBERT"]}
+    teachers = {
+        fingerprint(arm.spec.teacher)
+        for name in PAPERS_STUDIES
+        for arm in declared(name, scale, tmp_path).arms
+        if arm.spec.teacher is not None
+    }
+    assert teachers == {by_name["training-objectives"]["IB-BERT"]}
+
+
+def test_at_the_papers_scale_and_vocabulary_the_networks_are_the_papers(tmp_path: Any) -> None:
+    from dataclasses import replace
+
+    from model_zoo.presets import PRESETS
+
+    def encoders(name: str) -> dict[str, Any]:
+        study = declared(name, "paper", tmp_path)
+        return {arm.name: replace(arm.spec.student, vocab_size=30522) for arm in study.arms}
+
+    teachers = encoders("teacher-search")
+    assert {letter: teachers[letter] for letter in "acefg"} == {
+        letter: PRESETS[f"teacher-{letter}"]() for letter in "acefg"
+    }
+    assert encoders("systems")["MobileBERT_TINY"] == PRESETS["mobilebert-tiny"]()
+    assert encoders("operational-optimisations")["LayerNorm & gelu"] == PRESETS["mobilebert-without-opt"]()
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_students_of_the_grid_have_heads_of_one_size_and_feed_forwards_of_four_widths_or_a_little_more(
+    scale: Scale, tmp_path: Any
+) -> None:
+    study = declared("student-grid", scale, tmp_path)
+    assert isinstance(study, Ablation)
+    students = [arm.spec.student for arm in study.arms]
+    assert len({student.head_size for student in students}) == 1
+    assert [student.num_feed_forward for student in students] == [4, 1, 2, 8]
+    for student in students:
+        assert 4 <= student.feed_forward_size / student.bottleneck_size < 4.5
+    assert not any(arm.spec.teacher for arm in study.arms)
+
+
+def test_the_half_fraction_confounds_no_main_effect_and_no_pair_with_another(tmp_path: Any) -> None:
+    from itertools import combinations
+
+    from studies.interactions import arm_name, half_fraction, interaction
+
+    signs = np.array(half_fraction())
+    pairs = [signs[:, first] * signs[:, second] for first, second in combinations(range(5), 2)]
+    columns = np.stack([*signs.T, *pairs])
+    assert (columns @ columns.T == 16 * np.eye(15, dtype=int)).all()
+    assert len({arm_name(tuple(row)) for row in half_fraction()}) == 16
+    # The contrast is the difference of two differences of means: its weights by hand.
+    weights = {term.arm: term.weight for term in interaction(4, 3)}
+    assert weights["1 FFN, narrow, 2 heads, LayerNorm, PD + FMT"] == -0.25
+    assert weights["4 FFN, wide, 4 heads, NoNorm, PD + FMT"] == 0.25
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_ratios_of_the_paper_survive_the_scaling(scale: Scale, tmp_path: Any) -> None:
     data = known_data_spec(load_study("student-search").sources(scale), tmp_path)
@@ -137,7 +233,7 @@ def test_the_catalogue_knows_every_study_by_its_name() -> None:
     ("name", "hint"),
     [
         ("student-serch", "did you mean student-search?"),
-        ("xyz", "there are student-search, knowledge-transfer, transfer-methods"),
+        ("xyz", f"there are {', '.join(MODULES)}"),
     ],
 )
 def test_an_unknown_study_is_refused_with_a_hint(name: str, hint: str) -> None:
