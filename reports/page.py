@@ -19,6 +19,7 @@ from reports.export import write_table
 from reports.findings import conclusions, counted, headline
 from reports.importance import Importance, knob_importance
 from reports.page_figures import Shown, claims_figure, page_figures
+from reports.paper_tables import our_table, paper_tables
 from reports.pareto import hypervolume
 from reports.points import Point, chosen_by, points
 from reports.readable import MISSING, big
@@ -117,6 +118,8 @@ def _ablation_context(
         "claims": claim_table(claims),
         "claim_parts": part_table(claims),
         "methods": methods(claims),
+        "paper": paper_tables(run),
+        "ours": our_table(run),
         "conclusions": ablation_conclusions(run, found, judged),
         "contrasts": contrast_table(judged),
         "rule": exploration() if claims else rule(run, judged),

@@ -110,7 +110,7 @@ def task_metrics(records: Iterable[Record]) -> list[str]:
     found: dict[str, bool] = {}
     for record in records:
         for item in record["measurements"]:
-            if "/" in item["metric"] and not item["metric"].startswith("validation/"):
+            if _is_task_score(item):
                 found.setdefault(item["metric"], bool(item["conditions"].get("primary", True)))
     return sorted(found, key=lambda metric: (metric.rpartition("/")[0], not found[metric], metric))
 
@@ -122,11 +122,15 @@ def primary_metrics(records: Iterable[Record]) -> list[str]:
             item["metric"]
             for record in records
             for item in record["measurements"]
-            if "/" in item["metric"]
-            and not item["metric"].startswith("validation/")
-            and item["conditions"].get("primary", True)
+            if _is_task_score(item) and item["conditions"].get("primary", True)
         }
     )
+
+
+def _is_task_score(item: Record) -> bool:
+    """Whether it is a task's score on test as training gives it; what a deployed form scores names its runtime."""
+    metric = item["metric"]
+    return "/" in metric and not metric.startswith("validation/") and "runtime" not in item["conditions"]
 
 
 def primary_tasks(records: Iterable[Record]) -> list[str]:

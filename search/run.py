@@ -26,6 +26,7 @@ from search.generation import (
 from search.given_teacher import GivenTeacher
 from search.hold_race import hold_race, with_known_rates
 from search.latency.session import Outcome
+from search.measuring_sessions import measure_sessions
 from search.own_code import check_own_code, planned_specs
 from search.race import contenders
 from search.record import (
@@ -118,6 +119,7 @@ class _Driver:
         self.generations = read_generations(self.home.run, self.watcher.say, self._check)
         self._forget_lost_proposals()
         for generation in self.generations:
+            self._measure_again()
             self._train(generation)
         with database_errors(self.home.run / "optuna.db"):
             optuna_study = self._open_study()
@@ -129,6 +131,7 @@ class _Driver:
                     optuna_study = self._open_study()  # without what was only asked
                     break
                 generation = self._begin(index, proposed)
+                self._measure_again()
                 self._train(generation)
                 for proposal, record in self._told([generation]):
                     tell(optuna_study, proposal, record)
@@ -206,6 +209,12 @@ class _Driver:
         outcome = measure(self.study, new, index, self.options.device, self._latency_progress)
         self._say_latency(outcome)
         return outcome
+
+    def _measure_again(self) -> None:
+        """The further measuring sessions that an ablation declares."""
+        if isinstance(self.study, Ablation):
+            specs = {fingerprint(spec): spec for spec in self.by_arm.values()}
+            measure_sessions(self.study, specs, self.home.run, self.options.device, self.watcher.say)
 
     def _say_latency(self, outcome: Outcome) -> None:
         for reason in outcome.refused:

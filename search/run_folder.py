@@ -21,10 +21,16 @@ def study_document(study: Search | Ablation, about: Mapping[str, Any]) -> dict[s
     arms: dict[str, Any] = {}
     if isinstance(study, Ablation):
         arms = {
-            "arms": [{"name": arm.name, "because": arm.because} for arm in study.arms],
+            "arms": [
+                {"name": arm.name, "because": arm.because, "encoder": fingerprint(arm.spec.student)}
+                for arm in study.arms
+            ],
             "seeds": list(study.seeds),
             "smallest_effect": study.smallest_effect,
+            "latency_sessions": study.latency_sessions,
         }
+        if study.claims:
+            arms |= {"claims": to_json(study.claims), "paper": to_json(study.paper)}
         if study.race is not None:
             arms["race_fingerprint"] = race_fingerprint(study)
     return {
@@ -87,6 +93,11 @@ def check_run(folder: Path, document: Mapping[str, Any]) -> None:
                 f"{folder.name} belongs to another run: its {what} is {found.get(name)}, asked for was "
                 f"{document.get(name)}; choose another folder with --runs"
             )
+    if found.get("claims") != document.get("claims"):
+        raise ValueError(
+            f"{folder.name} was begun with other claims: what is judged is fixed before the run; choose another folder "
+            "with --runs"
+        )
     if found.get("profile") != document.get("profile"):
         raise ValueError(
             f"{folder.name} belongs to a run whose latency was {_said(found.get('profile'))}, asked for was "
