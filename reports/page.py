@@ -39,12 +39,13 @@ from reports.verdict import Verdict, verdicts
 from search.files import write_whole
 
 
-def write_report(run_folder: Path, out: Path | None = None) -> Path:
+def write_report(run_folder: Path, out: Path | None = None, *, in_book: bool = False) -> Path:
     """Write the report of a run and return the path of its index.html.
 
     Args:
         run_folder: with study.json and trials/; files that cannot be read are listed on the page.
         out: where index.html, figures/ and tables/ go; the run folder itself when left out.
+        in_book: whether the page is one of a book, whose first page lies above `out`.
 
     Raises:
         ValueError: `run_folder` is no run folder.
@@ -67,14 +68,18 @@ def write_report(run_folder: Path, out: Path | None = None) -> Path:
         context = _context(run, found, figures) | _ablation_context(run, found, judged, claims)
     else:
         context = _context(run, found, figures) | _search_context(run, found, importance)
+    path = target / "index.html"
+    write_whole(path, render("page.html.jinja", context | {"book": in_book}))
+    return path
+
+
+def render(template: str, context: dict[str, Any]) -> str:
+    """A template of this package, every text escaped."""
     environment = Environment(
         loader=PackageLoader("reports", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    page = environment.get_template("page.html.jinja").render(context)
-    path = target / "index.html"
-    write_whole(path, page)
-    return path
+    return environment.get_template(template).render(context)
 
 
 def _context(run: Run, found: list[Point], figures: dict[str, Shown]) -> dict[str, Any]:

@@ -58,6 +58,18 @@ def big(value: float | None) -> str:
     return f"{value:.3g}"
 
 
+def duration(seconds: float) -> str:
+    """A time for people.
+
+    >>> duration(75), duration(5000)
+    ('1 min 15 s', '1 h 23 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
 def spread(interval: Interval, digits: int) -> str:
     """An interval in words; empty where there is none.
 

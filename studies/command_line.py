@@ -235,21 +235,29 @@ def reproduce(
 
 
 @app.command
-def report(run_folder: Path, *, out: Path | None = None, as_json: Json = False) -> int:
-    """Write the report of a run: one self-contained page, figures as PNG, tables as CSV and JSON.
+def report(run_folder: Path, *more: Path, out: Path | None = None, as_json: Json = False) -> int:
+    """Write the report of a run: one self-contained page, figures as PNG, tables as CSV and JSON. Of several runs
+    (runs/*): the book, a first page with all claims, a page per study, and the methods.
 
     Parameters
     ----------
     run_folder
         A folder that `thinbert run` wrote.
+    more
+        Further ones.
     out
-        Where the report goes; the run folder itself where left out.
+        Where the report goes; the run folder itself where left out, the folder book for several runs.
     """
-    if not (run_folder / "study.json").exists():
-        raise ValueError(f"RUN must be a folder that `thinbert run` wrote (with a study.json), got {run_folder}")
-    from reports.page import write_report
+    if more:
+        from reports.book import write_book
 
-    page = write_report(run_folder, out)
+        page = write_book([run_folder, *more], out or Path("book"))
+    else:
+        if not (run_folder / "study.json").exists():
+            raise ValueError(f"RUN must be a folder that `thinbert run` wrote (with a study.json), got {run_folder}")
+        from reports.page import write_report
+
+        page = write_report(run_folder, out)
     terminal.show_json({"report": str(page)}) if as_json else print(page)
     return 0
 

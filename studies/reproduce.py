@@ -46,11 +46,10 @@ def reproduce(
         if plan_only:
             return 0
         failed = _run(planned, runs, workers)
-    from reports.page import write_report
+    from reports.book import write_book
 
-    for part in planned.parts:
-        run = home_of(runs, f"{part.study.name}-{scale}").run
-        print(f"report: {write_report(run, book / run.name)}")
+    folders = [home_of(runs, f"{part.study.name}-{scale}").run for part in planned.parts]
+    print(f"\nthe book: {write_book(folders, book)}")
     for line in failed:
         print(line, file=sys.stderr)
     return 1 if failed else 0
