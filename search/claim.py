@@ -106,22 +106,23 @@ def check_claims(study: str, claims: Sequence[Claim], arms: Collection[str]) -> 
             )
 
 
-def check_blocks(study: str, claims: Sequence[Claim], num_blocks: Mapping[Blocks, int]) -> None:
+def check_blocks(study: str, claims: Sequence[Claim], num_blocks: Mapping[Blocks, int], num_looks: int = 1) -> None:
     """Refuse a family that cannot reach a verdict.
 
     Holm's first step multiplies the smallest p by the number of claims, and no two-sided sign-flip p of n blocks is
     below 2^(1 - n): eight seeds carry six claims.
 
     Args:
-        num_blocks: how many seeds and measuring sessions are planned.
+        num_blocks: how many seeds and measuring sessions are planned, at the last look.
+        num_looks: how often the verdicts are looked at, each time at an equal share of the level.
 
     Raises:
         ValueError: too few of either.
     """
     for blocks in dict.fromkeys(claim.blocks for claim in claims):
         floor = 2.0 ** (1 - num_blocks[blocks]) * len(claims)
-        if floor > LEVEL:
+        if floor > LEVEL / num_looks:
             raise ValueError(
                 f"{study}: {num_blocks[blocks]} {blocks} cannot reach a verdict on {len(claims)} claims (smallest "
-                f"possible p {floor:.3f}, needed {LEVEL}); use more {blocks} or fewer claims"
+                f"possible p {floor:.3f}, needed {LEVEL / num_looks:.2g}); use more {blocks} or fewer claims"
             )

@@ -41,7 +41,7 @@ from search.record import (
 from search.run_folder import open_run, study_document, update_study
 from search.shared_trials import finished_elsewhere, take_over
 from search.storage import Proposed, database_errors, front, open_study, planned_proposals, propose, tell
-from search.study import Ablation, Search, at_seed, check_search, configuration, plan
+from search.study import Ablation, Search, at_seed, check_search, configuration, plan, seeds_of_look
 from search.teachers import describe_teacher, train_teachers
 from search.trial import TrialSpec, given_teachers_of, teachers_of
 from search.worker import Home, Job
@@ -56,13 +56,19 @@ class RunSummary(NamedTuple):
 
 
 def run_study(
-    study: Search | Ablation, home: Home, options: Options, about: Mapping[str, Any], watcher: Watcher
+    study: Search | Ablation,
+    home: Home,
+    options: Options,
+    about: Mapping[str, Any],
+    watcher: Watcher,
+    looks: int = 1,
 ) -> RunSummary:
     """Run a study to its end, or go on where an earlier run of it stopped. No finished trial is run again.
 
     Args:
         home: the run folder and the folders shared by all runs; the data must have been prepared in `home.data`.
         about: what else study.json is to say (command, data report, majority classes).
+        looks: of an ablation that declares looks, how many of them to train for.
 
     Raises:
         ValueError: the folder belongs to another run or is in use, the teacher cannot be trained, or no
@@ -83,7 +89,7 @@ def run_study(
         found = read_records(home.run, quarantine=True)
         for problem in found.problems:
             watcher.say(problem)
-        driver = _Driver(study, home, options, watcher, found.records)
+        driver = _Driver(study, home, options, watcher, found.records, looks)
         driver.run()
         return RunSummary(driver.records, found.problems)
 
@@ -98,16 +104,17 @@ class _Driver:
         options: Options,
         watcher: Watcher,
         records: dict[str, TrialRecord],
+        looks: int,
     ) -> None:
         self.study, self.home, self.options, self.watcher = study, home, options, watcher
-        self.records = records
+        self.records, self.looks = records, looks
         self.generations: list[Generation] = []
         planned = plan(study) if isinstance(study, Ablation) else ()
         self.by_arm = {(one.arm, one.seed): one.spec for one in planned}
 
     def run(self) -> None:
         """Everything that is left to do."""
-        specs = list(self.by_arm.values()) or [self.study.baseline]
+        specs = self._specs_of_looks() or [self.study.baseline]
         teachers, given = teachers_of(specs), given_teachers_of(specs)
         for teacher in given:
             check_kept(teacher, self.home.teachers)
@@ -141,13 +148,23 @@ class _Driver:
                 self._measure_front(self.study, front(optuna_study))
         drop_outputs_of([*teachers, *given], self.home)
 
+    def _specs_of_looks(self) -> list[TrialSpec]:
+        """What an ablation trains up to the look that was asked for; nothing of a search."""
+        if isinstance(self.study, Search):
+            return []
+        seeds = {seed for look in range(self.looks) for seed in seeds_of_look(self.study, look)}
+        return [spec for (_, seed), spec in self.by_arm.items() if seed in seeds]
+
     def _open_study(self) -> Any:
         return open_study(self.home.run / "optuna.db", self.study.name, self._told(self.generations))
 
     def _check(self, generation: Generation) -> None:
         """Raises ValueError for a generation whose parameters and fingerprints are not of this study."""
         marks = [fingerprint(self._spec(proposal)) for proposal in generation.proposals]
-        whole = isinstance(self.study, Search) or len(marks) == len(self.by_arm)
+        whole = isinstance(self.study, Search) or (
+            generation.index < max(1, len(self.study.looks))
+            and len(marks) == len(planned_proposals(self.study, generation.index))
+        )
         if tuple(marks) != generation.fingerprints or not whole:
             raise ValueError(f"generation {generation.index} must name the trials that the study makes, got others")
 
@@ -172,12 +189,13 @@ class _Driver:
 
     def _wanted(self) -> int:
         if isinstance(self.study, Ablation):
-            return 0 if self.generations else len(self.by_arm)
+            index = len(self.generations)
+            return len(planned_proposals(self.study, index)) if index < self.looks else 0
         return self.study.num_trials - len(self._tried())
 
     def _propose(self, optuna_study: Any, index: int, wanted: int) -> list[Proposed]:
         if isinstance(self.study, Ablation):
-            return planned_proposals(self.study)
+            return planned_proposals(self.study, index)
         size = self.study.generation_size if index else max(self.study.generation_size, len(self.study.first))
         return propose(optuna_study, self.study, index, min(size, wanted), self._tried())
 
@@ -205,6 +223,8 @@ class _Driver:
         if isinstance(self.study, Search) and self.study.profile is not None:
             return Outcome(None, ())
         count = len({fingerprint(spec.student) for spec in new.values()})
+        if not count:
+            return Outcome(None, ())
         self.watcher.say(f"generation {index}: measuring the latency of {count} encoders, nothing trains meanwhile")
         outcome = measure(self.study, new, index, self.options.device, self._latency_progress)
         self._say_latency(outcome)

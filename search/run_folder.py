@@ -31,6 +31,8 @@ def study_document(study: Search | Ablation, about: Mapping[str, Any]) -> dict[s
         }
         if study.claims:
             arms |= {"claims": to_json(study.claims), "paper": to_json(study.paper)}
+        if study.looks:
+            arms["looks"] = list(study.looks)
         if study.race is not None:
             arms["race_fingerprint"] = race_fingerprint(study)
     return {
@@ -98,6 +100,12 @@ def check_run(folder: Path, document: Mapping[str, Any]) -> None:
             f"{folder.name} was begun with other claims: what is judged is fixed before the run; choose another folder "
             "with --runs"
         )
+    if found.get("looks") != document.get("looks"):
+        begun, asked = _looks(found.get("looks")), _looks(document.get("looks"))
+        raise ValueError(
+            f"{folder.name} was begun with {begun}, asked for was {asked}: "
+            "when verdicts are looked at is fixed before the run; choose another folder with --runs"
+        )
     if found.get("profile") != document.get("profile"):
         raise ValueError(
             f"{folder.name} belongs to a run whose latency was {_said(found.get('profile'))}, asked for was "
@@ -109,6 +117,10 @@ def _profile(study: Search | Ablation) -> str | None:
     if isinstance(study, Ablation) or study.profile is None:
         return None
     return fingerprint(study.profile.ratio)
+
+
+def _looks(looks: list[int] | None) -> str:
+    return f"looks at {', '.join(map(str, looks))} seeds" if looks else "one look at all seeds"
 
 
 def _said(profile: str | None) -> str:

@@ -24,7 +24,7 @@ from model_zoo.config import EncoderConfig
 from search.fingerprint import fingerprint
 from search.record import Proposal, TrialRecord
 from search.seeds import stream_seed
-from search.study import Ablation, Search, plan
+from search.study import Ablation, Search, plan, seeds_of_look
 from search.trial import TrialSpec
 
 OBJECTIVES = ("validation/accuracy", "latency_ratio")
@@ -121,13 +121,15 @@ def propose(study: optuna.Study, search: Search, generation: int, count: int, kn
     return found
 
 
-def planned_proposals(ablation: Ablation) -> list[Proposed]:
-    """Every (arm, seed) of an ablation as an Optuna trial of generation 0."""
+def planned_proposals(ablation: Ablation, generation: int) -> list[Proposed]:
+    """Every (arm, seed) of an ablation as an Optuna trial; a generation is what one look adds."""
     arms, seeds = [arm.name for arm in ablation.arms], list(ablation.seeds)
     distributions: dict[str, Any] = {"arm": CategoricalDistribution(arms), "seed": CategoricalDistribution(seeds)}
+    added = set(seeds_of_look(ablation, generation))
     return [
-        Proposed(_proposal(number, 0, {"arm": one.arm, "seed": one.seed}, distributions, one.arm), one.spec)
+        Proposed(_proposal(number, generation, {"arm": one.arm, "seed": one.seed}, distributions, one.arm), one.spec)
         for number, one in enumerate(plan(ablation))
+        if one.seed in added
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
-from search.claim import LEVEL, Claim, check_blocks, check_claims
+from search.claim import LEVEL, Blocks, Claim, check_blocks, check_claims
 from search.data.source import DataSources
 from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
@@ -135,6 +135,9 @@ class Ablation:
     """Deployed forms in which every trial is scored too, as `onnx-int8/accuracy` and so on."""
     paper: tuple[PaperTable, ...] = ()
     """The paper's own numbers for these arms, to stand beside ours."""
+    looks: tuple[int, ...] = ()
+    """How many of the seeds each look at the verdicts has, declared before the run; every look is judged at an equal
+    share of the level, and none may come after it that was not declared. Empty: all seeds, judged once."""
     latency_sessions: int = 1
     """Measuring sessions, each an interval of its own; claims on latency need six or more."""
 
@@ -186,6 +189,7 @@ def plan(study: Ablation) -> tuple[Planned, ...]:
             is declared).
     """
     _check_distinct(study)
+    _check_looks(study)
     check_claims(study.name, study.claims, [arm.name for arm in study.arms])
     for equal in study.equal:
         _check_equal(study, equal)
@@ -198,7 +202,8 @@ def plan(study: Ablation) -> tuple[Planned, ...]:
 
 def _check_seeds(study: Ablation) -> None:
     if study.claims:
-        check_blocks(study.name, study.claims, {"seeds": len(study.seeds), "sessions": study.latency_sessions})
+        blocks: dict[Blocks, int] = {"seeds": len(study.seeds), "sessions": study.latency_sessions}
+        check_blocks(study.name, study.claims, blocks, num_looks=max(1, len(study.looks)))
         return
     floor = 2.0 ** (1 - len(study.seeds)) * (len(study.arms) - 1)
     if floor > LEVEL:
@@ -206,6 +211,22 @@ def _check_seeds(study: Ablation) -> None:
             f"{study.name}: {len(study.seeds)} seeds cannot reach a verdict on {len(study.arms) - 1} contrasts "
             f"(smallest possible p {floor:.3f}, needed {LEVEL}); use more seeds or fewer arms"
         )
+
+
+def _check_looks(study: Ablation) -> None:
+    looks = study.looks
+    if looks and (list(looks) != sorted(set(looks)) or looks[0] < 1 or looks[-1] != len(study.seeds)):
+        raise ValueError(
+            f"{study.name}: looks must rise to the number of seeds, {len(study.seeds)}; got "
+            f"{', '.join(map(str, looks))}"
+        )
+
+
+def seeds_of_look(study: Ablation, look: int) -> tuple[int, ...]:
+    """The seeds that a look, counted from 0, adds; all of them where no looks are declared."""
+    if not study.looks:
+        return study.seeds
+    return study.seeds[study.looks[look - 1] if look else 0 : study.looks[look]]
 
 
 def _check_distinct(study: Ablation) -> None:

@@ -141,6 +141,8 @@ def run(
     device: str = "auto",
     accelerate: str = "",
     profile: Path | None = None,
+    until_decided: Annotated[bool, Parameter(negative="")] = False,
+    budget: str | None = None,
     as_json: Json = False,
 ) -> int:
     """Run a study, or go on with it: finished trials are never repeated. Ends with the front and the report's path.
@@ -178,6 +180,10 @@ def run(
         prefetch: batches drawn ahead. All but prefetch change the last digits of results; trial files say what was on.
     profile
         A file of `thinbert measure --profile-space`: latency is predicted, and measured for the front at the end.
+    until_decided
+        Of a study with claims: look at 8, 12 and 16 seeds, each at a third of the level; stop when all are decided.
+    budget
+        What training may be predicted to take with --until-decided, such as 2h or 90min; no look is begun beyond it.
     """
     from studies.running import run_request
 
@@ -197,6 +203,8 @@ def run(
         device=device,
         accelerate=accelerate,
         profile=profile,
+        until_decided=until_decided,
+        budget=budget,
     )
     return run_request(command, as_json=as_json)
 

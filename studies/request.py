@@ -30,12 +30,16 @@ class RunRequest:
     device: str = "auto"
     accelerate: str = ""
     profile: Path | None = None
+    until_decided: bool = False
+    budget: str | None = None
 
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise ValueError(f"--workers must be at least 1, got {self.workers}")
         if self.trials is not None and self.trials < 1:
             raise ValueError(f"--trials must be at least 1, got {self.trials}")
+        if self.until_decided != (self.budget is not None):
+            raise ValueError("--until-decided and --budget go together, such as --until-decided --budget 2h")
         if self.device not in ("auto", "cpu", "cuda"):
             raise ValueError(f"--device must be auto, cpu or cuda; got {self.device!r}")
 

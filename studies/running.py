@@ -28,6 +28,7 @@ from studies.given import with_teacher
 from studies.housekeeping import is_running
 from studies.own_study import about_own_study, changes_since
 from studies.request import RunRequest, apply_request, request_sources
+from studies.until_decided import budget_seconds, run_until_decided, with_looks
 
 
 def run_request(request: RunRequest, *, as_json: bool) -> int:
@@ -54,6 +55,9 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
         if brought is not None:
             declared = with_teacher(declared, given := given_teacher(brought, data))
         declared = apply_request(request, declared)
+        budget = None if request.budget is None else budget_seconds(request.budget)
+        if budget is not None:
+            declared = with_looks(declared)
         if isinstance(declared, Search):
             check_search(replace(declared, latency=replace(declared.latency, device=device)))
         check_own_code(planned_specs(declared))
@@ -70,7 +74,10 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
                 keep_teacher(brought, given, home.teachers)
             watcher = Watcher(say=display.say, progress=display.progress)
             options = Options(workers=request.workers, device=device, acceleration=acceleration)
-            summary = run_study(declared, home, options, about, watcher)
+            if budget is not None and isinstance(declared, Ablation):
+                summary = run_until_decided(declared, home, options, about, watcher, budget)
+            else:
+                summary = run_study(declared, home, options, about, watcher)
         return _finish(home.run, summary, as_json)
 
 
@@ -126,10 +133,13 @@ def command_text(request: RunRequest) -> str:
         ("--task-data", request.task_data),
         ("--accelerate", request.accelerate or None),
         ("--profile", request.profile),
+        ("--budget", request.budget),
     )
     for name, value in options:
         if value is not None:
             parts += [name, _shown(str(value))]
+    if request.until_decided:
+        parts.append("--until-decided")
     for name, texts in (("--task-file", request.task_files), ("--try", request.first)):
         for text in texts:
             parts += [name, _shown(text)]

@@ -217,7 +217,7 @@ def test_a_database_that_agrees_is_used_as_it_is(tmp_path: Path, wide: Any, outc
 def test_every_arm_and_seed_of_an_ablation_is_an_optuna_trial(
     tmp_path: Path, make_ablation: Any, make_record: Any
 ) -> None:
-    proposals = planned_proposals(make_ablation())
+    proposals = planned_proposals(make_ablation(), 0)
     assert [one.proposal.params for one in proposals] == [
         {"arm": arm, "seed": seed} for seed in range(6) for arm in ("gelu", "relu")
     ]
