@@ -1,7 +1,7 @@
 """The book of several runs: a first page with all claims at a glance, a page per study, and the methods.
 
 `write_book` writes FOLDER/index.html, FOLDER/methods.html, FOLDER/<run>/ with the study's own page, and the verdicts as
-claims.csv and claims.json.
+claims.csv, claims.json and results.md.
 """
 
 from collections import Counter
@@ -26,6 +26,7 @@ from reports.export import write_table
 from reports.page import render, write_report
 from reports.readable import DASH, duration, plural
 from reports.records import Record, Run, read_run, value_of
+from reports.results import results
 from reports.sections import Cell, Table
 from reports.verdict import Verdict, verdicts
 from search.files import write_whole
@@ -88,6 +89,8 @@ def write_book(run_folders: Sequence[Path], out: Path) -> Path:
     write_whole(
         out / "methods.html", render("methods.html.jinja", {"rules": methods(every), "margins": margins(every)})
     )
+    listed = [(one.title, str(one.run.study.get("question") or ""), one.verdicts) for one in chapters]
+    write_whole(out / "results.md", results(listed, answer(every)))
     write_whole(out / "index.html", render("book.html.jinja", context))
     return out / "index.html"
 

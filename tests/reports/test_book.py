@@ -73,7 +73,7 @@ def test_shared_trials_are_counted_once(runs: Path) -> None:
 def test_nothing_hostile_and_no_place_on_a_disk_is_in_the_book(runs: Path, tmp_path: Path) -> None:
     book = tmp_path / "book"
     write_book(sorted(runs.iterdir()), book)
-    for path in (book / "index.html", book / "methods.html", book / "second-cpu" / "index.html"):
+    for path in (book / "index.html", book / "methods.html", book / "results.md", book / "second-cpu" / "index.html"):
         text = path.read_text(encoding="utf-8")
         assert "<script" not in text and "http" not in text and "home of Ann" not in text and str(tmp_path) not in text
     with open(book / "claims.csv", newline="") as stream:
@@ -83,6 +83,19 @@ def test_nothing_hostile_and_no_place_on_a_disk_is_in_the_book(runs: Path, tmp_p
     assert [row["verdict"] for row in json.loads((book / "claims.json").read_text())] == [
         row["verdict"] for row in rows
     ]
+
+
+def test_the_results_in_markdown_have_a_row_for_every_claim(runs: Path, tmp_path: Path) -> None:
+    text = (write_book(sorted(runs.iterdir()), tmp_path / "book").parent / "results.md").read_text(encoding="utf-8")
+    rows = [
+        line
+        for line in text.splitlines()
+        if line.startswith("| ") and "---" not in line and "the paper says" not in line
+    ]
+    found = [one for name in ("first-cpu", "second-cpu") for one in verdicts(read_run(runs / name))]
+    assert len(rows) == len(found) == 3
+    for row, verdict in zip(rows, found, strict=True):
+        assert f"**{verdict.outcome}**" in row and f"{verdict.shown.mean:+.2f} points" in row and "1 pair lost" in row
 
 
 def test_runs_of_one_name_do_not_overwrite_each_other(runs: Path, tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""The verdicts of a book as one page of Markdown, for a README's neighbour or a pull request."""
+
+from collections.abc import Sequence
+
+from reports.claim_tables import effect_text, interval_text, num_lost
+from reports.readable import plural
+from reports.verdict import Verdict
+
+
+def results(studies: Sequence[tuple[str, str, Sequence[Verdict]]], answer: str) -> str:
+    """A heading, the answer in a sentence, and a table per study.
+
+    Args:
+        studies: title, question and verdicts of each.
+        answer: the book's first sentence.
+    """
+    lines = ["# What was found", "", answer, ""]
+    for title, question, claimed in studies:
+        if claimed:
+            lines += [f"## {_text(title)}", "", _text(question), "", *_table(claimed), ""]
+    return "\n".join(lines)
+
+
+def _table(claimed: Sequence[Verdict]) -> list[str]:
+    head = ["| the paper says | verdict | effect | interval | margin | n |", "| --- | --- | --- | --- | --- | --- |"]
+    return head + [_row(verdict) for verdict in claimed]
+
+
+def _row(verdict: Verdict) -> str:
+    claim, part = verdict.claim, verdict.shown
+    lost = num_lost(verdict.lost)
+    cells = (
+        f"{claim.says} ({claim.source})",
+        f"**{verdict.outcome}**" + (f" ({verdict.forecast})" if verdict.forecast else ""),
+        f"{effect_text(part)} {part.unit}: {part.label}",
+        interval_text(part),
+        f"{claim.margin:g}",
+        f"{verdict.num_blocks} {claim.blocks}" + (f", {plural(lost, 'pair')} lost" if lost else ""),
+    )
+    return f"| {' | '.join(_text(cell) for cell in cells)} |"
+
+
+def _text(text: str) -> str:
+    """Text that cannot end a cell or begin a tag."""
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
