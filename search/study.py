@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
 from model_zoo.config import EncoderConfig
-from model_zoo.cost import cost
+from model_zoo.student import student_cost
 from search.claim import LEVEL, Claim, check_blocks, check_claims
 from search.data.source import DataSources
 from search.data.spec import DataSpec
@@ -242,7 +242,7 @@ def _check_equal(study: Ablation, equal: Equal) -> None:
 def _amount(spec: TrialSpec, what: str) -> int:
     if what == "student_updates":
         return spec.recipe.student_updates
-    total = cost(spec.student, spec.data.length)
+    total = student_cost(spec.student, spec.data.length)
     return total.parameters if what == "parameters" else total.flops
 
 
@@ -302,7 +302,7 @@ def check_search(search: Search) -> None:
 
 def mark_of_space(search: Search) -> str:
     """The space's short name, by which a device profile knows it."""
-    return space_mark(knobs(search), search.baseline.student)
+    return space_mark(knobs(search), search.baseline.encoder)
 
 
 def _matters(search: Search, name: str) -> bool:
