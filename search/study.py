@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
+from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.config import EncoderConfig
 from model_zoo.student import student_cost
 from search.claim import LEVEL, Claim, check_blocks, check_claims
@@ -183,12 +184,18 @@ def plan(study: Ablation) -> tuple[Planned, ...]:
         ValueError: two arms are the same trial (a dead knob) or share a name, a seed is repeated, arms said to be equal
             are not, a claim speaks of no arm, or the seeds are too few for any verdict (the two-sided sign-flip test
             cannot go below 2^(1 - seeds), times what is judged: the claims, or every arm against the first where none
-            is declared).
+            is declared), or a BiLSTM is to be scored in a deployed form.
     """
     _check_distinct(study)
     check_claims(study.name, study.claims, [arm.name for arm in study.arms])
     for equal in study.equal:
         _check_equal(study, equal)
+    for arm in study.arms if study.score_runtimes else ():
+        if isinstance(arm.spec.student, BiLSTMConfig):
+            raise ValueError(
+                f"{study.name}: what is scored in {', '.join(study.score_runtimes)} must be an encoder, got the BiLSTM "
+                f"of {arm.name!r}; leave score_runtimes or the arm out"
+            )
     if study.scale != "smoke":
         _check_seeds(study)
     return tuple(
