@@ -8,9 +8,9 @@ from torch import Tensor
 
 from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.bilstm_task import BiLSTMTask, second_texts
-from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
 from model_zoo.encoder import MASKED_SCORE, count_parameters
+from model_zoo.presets import mobilebert
 from model_zoo.student import student_cost
 
 CONFIG = BiLSTMConfig(embedding_size=5, num_channels=1, hidden_size=4, dense_size=6, vocab_size=20)
@@ -81,5 +81,4 @@ def test_the_cost_is_that_of_the_built_pair_without_its_logits() -> None:
 
 
 def test_an_encoders_cost_is_what_it_was() -> None:
-    encoder = EncoderConfig(num_layers=2, hidden_size=16, bottleneck_size=8, num_heads=2, feed_forward_size=16)
-    assert student_cost(encoder, 7) == cost(encoder, 7)
+    assert student_cost(mobilebert(), 7) == cost(mobilebert(), 7)

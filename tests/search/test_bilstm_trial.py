@@ -54,7 +54,7 @@ def test_a_trial_comes_back_from_json_with_its_kind_of_student(spec: TrialSpec, 
 
 
 def test_the_fingerprint_of_a_bilstms_trial_is_the_same_for_ever(spec: TrialSpec) -> None:
-    assert fingerprint(spec) == "GOLDEN"
+    assert fingerprint(spec) == "bc5341c0cfc274dc"
     assert "num_channels" in canonical(spec.student)  # type: ignore[operator]  # which no encoder has
 
 
