@@ -1,13 +1,13 @@
 """The BiLSTM student of Tang et al. 2019 (arXiv 1903.12136), for single sentences and, siamese, for pairs of texts.
 
-Not built here: their training (distilling logits, augmentation) and the word2vec file; `load_word_vectors` takes the
-vectors from wherever they come.
+Not built: their augmentation of the training rows, and the word2vec file; `load_word_vectors` takes the vectors from
+wherever they come.
 """
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from model_zoo.bilstm_config import BiLSTMConfig
 
@@ -74,14 +74,25 @@ class BiLSTM(nn.Module):
         self, token_ids: Int[Tensor, "batch seq"], mask: Bool[Tensor, "batch seq"]
     ) -> Float[Tensor, "batch state"]:
         """[last state forwards ; last state backwards] of each text. `mask` is True at real words."""
+        _, (states, _) = self.lstm(self._words(token_ids, mask))  # (2, batch, hidden)
+        return torch.cat((states[0], states[1]), dim=-1)
+
+    def states(
+        self, token_ids: Int[Tensor, "batch seq"], mask: Bool[Tensor, "batch seq"]
+    ) -> Float[Tensor, "batch seq state"]:
+        """[state forwards ; state backwards] at every word, zeros at padding. `mask` is True at real words."""
+        packed, _ = self.lstm(self._words(token_ids, mask))
+        states, _ = pad_packed_sequence(packed, batch_first=True, total_length=token_ids.shape[1])
+        return states
+
+    def _words(self, token_ids: Int[Tensor, "batch seq"], mask: Bool[Tensor, "batch seq"]) -> PackedSequence:
+        """The word vectors of every text's real words."""
         lengths = mask.sum(dim=1).cpu()
         if int(lengths.min()) < 1:
             raise ValueError(f"every text must have at least 1 real word, row {int(lengths.argmin())} has none")
         channels = [self.tokens] if self.fixed_tokens is None else [self.fixed_tokens, self.tokens]
         words = torch.cat([channel(token_ids) for channel in channels], dim=-1)  # (batch, seq, channels * embedding)
-        packed = pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
-        _, (states, _) = self.lstm(packed)  # (2, batch, hidden)
-        return torch.cat((states[0], states[1]), dim=-1)
+        return pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
 
     @torch.no_grad()
     def load_word_vectors(self, vectors: Float[Tensor, "vocab embedding"]) -> None:

@@ -153,7 +153,7 @@ def _read_file(path: Path) -> tuple[str, EncoderConfig, list[Record]]:
         content = content["spec"]
     if isinstance(content, dict) and isinstance(content.get("student"), dict):
         content = content["student"]
-    return path.stem, from_json(EncoderConfig, content, place=f"config file {path.name}"), []
+    return path.stem, _encoder(content, place=f"config file {path.name}"), []
 
 
 def _read_trial(folder: Path, prefix: str) -> tuple[str, EncoderConfig, list[Record]]:
@@ -169,8 +169,15 @@ def _read_trial(folder: Path, prefix: str) -> tuple[str, EncoderConfig, list[Rec
         )
     record = matching[0]
     name = f"{folder.name}:{record['fingerprint'][:8]}"
-    student = from_json(EncoderConfig, record["spec"]["student"], place=f"trial file {record['fingerprint']}.json")
+    student = _encoder(record["spec"]["student"], place=f"trial file {record['fingerprint']}.json")
     return name, student, clean(record["measurements"])
+
+
+def _encoder(content: Any, place: str) -> EncoderConfig:
+    """A trial's student may be a BiLSTM, whose fields have no counterpart in an encoder's."""
+    if isinstance(content, dict) and "num_channels" in content:
+        raise ValueError(f"{place} holds a BiLSTM, compare shows encoders; its figures are on the run's page")
+    return from_json(EncoderConfig, content, place=place)
 
 
 def _differences(items: tuple[Item, ...]) -> tuple[Difference, ...]:

@@ -5,11 +5,13 @@ a teacher as one. Sequences are counted at full length. Knows nothing of torch a
 peak is sustained is an assumption, and called so.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from model_zoo.bilstm_config import BiLSTMConfig, bilstm_cost
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import ComponentCost, cost, feed_forward_numbers
+from model_zoo.student import student_cost
 from search.data.spec import TaskSpec
 from search.trial import TrialSpec
 
@@ -113,6 +115,8 @@ def gpu_hours(flops: int, assumed: Assumptions) -> float:
 
 def stages_of(spec: TrialSpec, assumed: Assumptions) -> tuple[StageBudget, ...]:
     """Every stage of one trial; its teacher's own training is another trial's."""
+    if isinstance(spec.student, BiLSTMConfig):
+        return tuple(_bilstm_tuning(spec, spec.student, task, assumed) for task in spec.data.tasks)
     transfer = (_transfer(spec, assumed),) if spec.recipe.knowledge_transfer else ()
     tuning = tuple(_fine_tuning(spec, task, assumed) for task in spec.data.tasks)
     return (*transfer, _pre_training(spec, assumed), *tuning)
@@ -122,15 +126,15 @@ def _transfer(spec: TrialSpec, assumed: Assumptions) -> StageBudget:
     """Phase l runs the lowest l blocks of both networks and trains blocks alone; no head takes part."""
     transfer, teacher = spec.recipe.knowledge_transfer, spec.teacher
     assert transfer is not None and teacher is not None
-    sequences = transfer.steps // spec.student.num_layers * transfer.batch_size
-    blocks = cost(spec.student).parameters - _embedding(spec.student, spec.data.length).parameters
+    sequences = transfer.steps // spec.encoder.num_layers * transfer.batch_size
+    blocks = cost(spec.encoder).parameters - _embedding(spec.encoder, spec.data.length).parameters
     return StageBudget(
         name="knowledge transfer",
         steps=transfer.steps,
         batch_size=transfer.batch_size,
         length=spec.data.length,
-        student_flops=TRAINING_PASSES * sequences * _all_phases(spec.student, spec.data.length),
-        teacher_flops=sequences * _all_phases(teacher.student, spec.data.length),
+        student_flops=TRAINING_PASSES * sequences * _all_phases(spec.encoder, spec.data.length),
+        teacher_flops=sequences * _all_phases(teacher.encoder, spec.data.length),
         memory=_memory(spec, transfer.batch_size, _Held(blocks, _pretrained_parameters(spec), True, False), assumed),
     )
 
@@ -145,7 +149,7 @@ def _pre_training(spec: TrialSpec, assumed: Assumptions) -> StageBudget:
         steps=recipe.steps,
         batch_size=recipe.batch_size,
         length=length,
-        student_flops=TRAINING_PASSES * sequences * _pretraining_flops(spec.student, length, spec.recipe.pooler),
+        student_flops=TRAINING_PASSES * sequences * _pretraining_flops(spec.encoder, length, spec.recipe.pooler),
         teacher_flops=sequences * _teacher_flops(spec) if distils else 0,
         memory=_memory(spec, recipe.batch_size, _Held(parameters, parameters, distils, True), assumed),
     )
@@ -153,23 +157,54 @@ def _pre_training(spec: TrialSpec, assumed: Assumptions) -> StageBudget:
 
 def _fine_tuning(spec: TrialSpec, task: TaskSpec, assumed: Assumptions) -> StageBudget:
     """The encoder alone stays on the GPU, heads of pre-training are not needed; teachers where they are asked."""
-    recipe, length, wide = spec.recipe.fine_tuning, spec.data.length, spec.student.hidden_size
+    recipe, length, wide = spec.recipe.fine_tuning, spec.data.length, spec.encoder.hidden_size
     sequences = recipe.steps * recipe.batch_size
     outputs = {"classification": task.num_labels, "regression": 1, "span": 2}[task.kind]
     dense = spec.recipe.pooler and task.kind != "span"
     head = outputs * (wide + 1) + (wide * (wide + 1) if dense else 0)
     head_flops = 2 * wide * outputs * (length if task.kind == "span" else 1) + (2 * wide * wide if dense else 0)
-    parameters = cost(spec.student).parameters + head
+    parameters = cost(spec.encoder).parameters + head
     asked = spec.teachers if recipe.distillation is not None else ()
-    taught = sum(cost(teacher.student, length).flops for teacher in asked)
+    taught = sum(cost(teacher.encoder, length).flops for teacher in asked)
     return StageBudget(
         name=f"fine-tuning on {task.name}",
         steps=recipe.steps,
         batch_size=recipe.batch_size,
         length=length,
-        student_flops=TRAINING_PASSES * sequences * (cost(spec.student, length).flops + head_flops),
+        student_flops=TRAINING_PASSES * sequences * (cost(spec.encoder, length).flops + head_flops),
         teacher_flops=sequences * taught,
         memory=_memory(spec, recipe.batch_size, _Held(parameters, parameters, bool(asked), False), assumed),
+    )
+
+
+def _bilstm_tuning(spec: TrialSpec, config: BiLSTMConfig, task: TaskSpec, assumed: Assumptions) -> StageBudget:
+    """Counted in its form for pairs, the largest; for a span the dense layer reads every token."""
+    recipe, length = spec.recipe.fine_tuning, spec.data.length
+    sequences, distils = recipe.steps * recipe.batch_size, recipe.distillation is not None
+    is_span = task.kind == "span"
+    task_config = replace(
+        config, form="sentence" if is_span else "pair", num_outputs=task.num_labels or (2 if is_span else 1)
+    )
+    parameters = bilstm_cost(task_config, length).parameters
+    total = student_cost(config, length)
+    tokens = length if is_span else 1
+    lstm = next(part.flops for part in total.components if part.name == "lstm")
+    heads = 2 * tokens * config.dense_size * (task_config.feature_size + task_config.num_outputs)
+    kept = length * (config.embedding_size + 12 * config.hidden_size) + tokens * config.dense_size
+    return StageBudget(
+        name=f"fine-tuning on {task.name}",
+        steps=recipe.steps,
+        batch_size=recipe.batch_size,
+        length=length,
+        student_flops=TRAINING_PASSES * sequences * (lstm + heads),
+        teacher_flops=sequences * sum(cost(one.encoder, length).flops for one in spec.teachers) if distils else 0,
+        memory=Memory(
+            weights=NUMBER_BYTES * parameters,
+            gradients=NUMBER_BYTES * parameters,
+            moments=2 * NUMBER_BYTES * parameters,
+            teacher_weights=_teacher_bytes(spec) if distils else 0,
+            activations=min(recipe.batch_size, assumed.micro_batch) * kept * assumed.activation_bytes,
+        ),
     )
 
 
@@ -206,7 +241,7 @@ def _pretraining_flops(config: EncoderConfig, length: int, pooler: bool) -> int:
 
 def _teacher_flops(spec: TrialSpec) -> int:
     assert spec.teacher is not None
-    return _pretraining_flops(spec.teacher.student, spec.data.length, _pooler_of(spec))
+    return _pretraining_flops(spec.teacher.encoder, spec.data.length, _pooler_of(spec))
 
 
 def _pooler_of(spec: TrialSpec) -> bool:
@@ -216,7 +251,7 @@ def _pooler_of(spec: TrialSpec) -> bool:
 
 
 def _pretrained_parameters(spec: TrialSpec) -> int:
-    return cost(spec.student).parameters + head_parameters(spec.student, pooler=spec.recipe.pooler)
+    return cost(spec.encoder).parameters + head_parameters(spec.encoder, pooler=spec.recipe.pooler)
 
 
 class _Held(NamedTuple):
@@ -232,20 +267,21 @@ class _Held(NamedTuple):
 
 def _memory(spec: TrialSpec, batch_size: int, held: _Held, assumed: Assumptions) -> Memory:
     sequences = min(batch_size, assumed.micro_batch)
-    kept = sequences * kept_numbers(spec.student, spec.data.length) * assumed.activation_bytes
+    kept = sequences * kept_numbers(spec.encoder, spec.data.length) * assumed.activation_bytes
     if held.with_vocabulary:  # logits and their softmax, in float32
-        kept += sequences * num_masked(spec.data.length) * spec.student.vocab_size * 2 * NUMBER_BYTES
-    taught = 0
-    if held.with_teacher and spec.teacher is not None:
-        configs = [teacher.student for teacher in spec.teachers]
-        taught = sum(cost(one).parameters + head_parameters(one, pooler=_pooler_of(spec)) for one in configs)
+        kept += sequences * num_masked(spec.data.length) * spec.encoder.vocab_size * 2 * NUMBER_BYTES
     return Memory(
         weights=NUMBER_BYTES * held.parameters,
         gradients=NUMBER_BYTES * held.trained,
         moments=2 * NUMBER_BYTES * held.trained,
-        teacher_weights=NUMBER_BYTES * taught,
+        teacher_weights=_teacher_bytes(spec) if held.with_teacher else 0,
         activations=kept,
     )
+
+
+def _teacher_bytes(spec: TrialSpec) -> int:
+    configs = [teacher.encoder for teacher in spec.teachers]
+    return NUMBER_BYTES * sum(cost(one).parameters + head_parameters(one, pooler=_pooler_of(spec)) for one in configs)
 
 
 def kept_numbers(config: EncoderConfig, length: int) -> int:

@@ -13,9 +13,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from model_zoo.bilstm_config import BiLSTMConfig
+from model_zoo.bilstm_task import BiLSTMTask
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
 from model_zoo.networks import PreTrainingNetwork, copy_from_teacher
+from model_zoo.student import Student, student_cost
 from search.budget import head_parameters
 from search.data.pretraining import PretrainingData, SpecialIds, pretraining_data
 from search.fingerprint import fingerprint
@@ -31,8 +34,9 @@ SENTENCES, DOCUMENTS = 8, 8
 class Built(NamedTuple):
     """One model as it was built."""
 
-    config: EncoderConfig
+    config: Student
     encoder_parameters: int
+    """Of a BiLSTM for pairs: all but the logits' layer, which is its head."""
     head_parameters: int
 
 
@@ -64,20 +68,32 @@ def build_all(specs: Sequence[TrialSpec]) -> list[Built]:
     return [_build(config, pooler) for config, pooler in distinct.values()]
 
 
-def _build(config: EncoderConfig, pooler: bool) -> Built:
+def _build(config: Student, pooler: bool) -> Built:
+    return _build_encoder(config, pooler) if isinstance(config, EncoderConfig) else _build_bilstm(config)
+
+
+def _build_bilstm(config: BiLSTMConfig) -> Built:
+    with torch.device("meta"):
+        network = BiLSTMTask(config, config.num_outputs, pair=True).network
+    heads = sum(parameter.numel() for parameter in network.output.parameters())
+    rest = sum(parameter.numel() for parameter in network.parameters()) - heads
+    _check_count("BiLSTM", config, rest, student_cost(config).parameters)
+    return Built(config, rest, heads)
+
+
+def _build_encoder(config: EncoderConfig, pooler: bool) -> Built:
     with torch.device("meta"):
         network = PreTrainingNetwork(config, pooler=pooler)
     encoder = sum(parameter.numel() for parameter in network.encoder.parameters())
     heads = sum(parameter.numel() for parameter in network.parameters()) - encoder
-    for what, built, said in (
-        ("encoder", encoder, cost(config).parameters),
-        ("heads", heads, head_parameters(config, pooler=pooler)),
-    ):
-        if built != said:
-            raise ValueError(
-                f"the {what} of {config} must have the {said:,} parameters of the plan, built were {built:,}"
-            )
+    _check_count("encoder", config, encoder, cost(config).parameters)
+    _check_count("heads", config, heads, head_parameters(config, pooler=pooler))
     return Built(config, encoder, heads)
+
+
+def _check_count(what: str, config: Student, built: int, said: int) -> None:
+    if built != said:
+        raise ValueError(f"the {what} of {config} must have the {said:,} parameters of the plan, built were {built:,}")
 
 
 def real_steps(spec: TrialSpec, *, batch_size: int, length: int) -> Iterator[Step]:
@@ -86,21 +102,25 @@ def real_steps(spec: TrialSpec, *, batch_size: int, length: int) -> Iterator[Ste
     Args:
         batch_size: sequences of a step, in place of the recipe's.
         length: tokens of a sequence, at most the data's.
+
+    Raises:
+        ValueError: the student is a BiLSTM, which has no such stage.
     """
+    encoder = spec.encoder
     torch.manual_seed(0)
     batches = Batches(_random_text(spec.data.vocab_size, length), 0, length, torch.device("cpu"))
     taught_by = spec.teacher if isinstance(spec.teacher, TrialSpec) else None
     teacher = None
     if taught_by is not None:
-        teacher = PreTrainingNetwork(taught_by.student, pooler=taught_by.recipe.pooler)
+        teacher = PreTrainingNetwork(taught_by.encoder, pooler=taught_by.recipe.pooler)
         yield _pretrain("teacher's pre-training", teacher, None, batches, taught_by, batch_size)
         teacher.eval().requires_grad_(False)
         teacher.zero_grad(set_to_none=True)
-    student = PreTrainingNetwork(spec.student, pooler=spec.recipe.pooler)
+    student = PreTrainingNetwork(encoder, pooler=spec.recipe.pooler)
     transfer = spec.recipe.knowledge_transfer
     if teacher is not None and transfer is not None:
         copy_from_teacher(student, teacher)
-        phases = replace(transfer, steps=spec.student.num_layers, batch_size=batch_size)
+        phases = replace(transfer, steps=encoder.num_layers, batch_size=batch_size)
         stage = transfer_stage(student, teacher, batches, phases)
         yield _step("knowledge transfer, last phase", stage, phases.steps - 1, batches, batch_size)
         del stage

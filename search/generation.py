@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from model_zoo.config import EncoderConfig
+from model_zoo.student import Student
 from search.files import read_json, write_whole
 from search.fingerprint import fingerprint
 from search.latency.protocol import fixed_rounds
@@ -81,13 +81,13 @@ def measure(
     meanwhile. Encoders are told apart by their own fingerprint: latency is a property of (encoder, runtime, device,
     batch, length), not of weights, so arms and seeds with one encoder share its measurement.
     """
-    encoders: dict[str, EncoderConfig] = {fingerprint(spec.student): spec.student for spec in specs.values()}
+    students: dict[str, Student] = {fingerprint(spec.student): spec.student for spec in specs.values()}
     from search.latency.measure import measure_until_kept
 
-    if not encoders:
+    if not students:
         return Outcome(None, ())
     return measure_until_kept(
-        encoders,
+        students,
         study.baseline.student,
         replace(study.latency, device=device),
         seed=index,

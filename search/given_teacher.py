@@ -31,6 +31,11 @@ class GivenTeacher:
     label_names: tuple[str, ...] = ()
     """That task's labels, in the task's order."""
 
+    @property
+    def encoder(self) -> EncoderConfig:
+        """Its encoder, as every teacher has one."""
+        return self.student
+
     def __post_init__(self) -> None:
         if (self.task is None) != (not self.label_names):
             raise ValueError(f"a given teacher's task needs its labels, got {self.task!r} with {self.label_names}")

@@ -18,9 +18,7 @@ def own_code_of(spec: TrialSpec) -> tuple[str, ...]:
     """What `own` named, in a trial and its teacher, each once."""
     recipe = spec.recipe
     losses = [*(transfer.own_loss for transfer in _transfers(recipe)), recipe.pre_training.own_loss]
-    named = [spec.student.feed_forward, *losses]
-    if spec.teacher is not None:
-        named.append(spec.teacher.student.feed_forward)
+    named = [*(encoder.feed_forward for encoder in _encoders(spec)), *losses]
     if isinstance(spec.teacher, TrialSpec):
         named += own_code_of(spec.teacher)
     return tuple(dict.fromkeys(name for name in named if name is not None and is_own(name)))
@@ -56,14 +54,14 @@ def check_own_code(specs: Iterable[TrialSpec]) -> None:
     for spec in specs:
         if not own_code_of(spec):
             continue
-        taught_by = [] if spec.teacher is None else [spec.teacher.student]
-        for encoder in (spec.student, *taught_by):
+        encoders_of = _encoders(spec)
+        for encoder in encoders_of:
             cost(encoder, spec.data.length)
             if is_own(encoder.feed_forward):
                 encoders[encoder] = None
         for transfer in _transfers(spec.recipe):
             if transfer.own_loss is not None:
-                losses[transfer.own_loss, "feature maps", taught_by[0].hidden_size] = None
+                losses[transfer.own_loss, "feature maps", encoders_of[-1].hidden_size] = None
         if spec.recipe.pre_training.own_loss is not None:
             losses[spec.recipe.pre_training.own_loss, "logits", spec.student.vocab_size] = None
     if encoders:
@@ -76,6 +74,12 @@ def check_own_code(specs: Iterable[TrialSpec]) -> None:
 
         for named, compared, width in losses:
             try_loss(named, compared, width)
+
+
+def _encoders(spec: TrialSpec) -> list[EncoderConfig]:
+    """The student, if it is one, and its teacher's."""
+    found = [spec.student] if isinstance(spec.student, EncoderConfig) else []
+    return found if spec.teacher is None else [*found, spec.teacher.encoder]
 
 
 def _transfers(recipe: Recipe) -> list[KnowledgeTransfer]:

@@ -7,8 +7,10 @@ parameters, 36 s for its student. A prediction is for orientation, within a fact
 
 from dataclasses import dataclass
 
+from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost, feed_forward_numbers
+from model_zoo.student import Student, student_cost
 from search.race import contenders
 from search.recipe import FineTuning, PreTraining
 from search.study import Ablation, Search, all_configurations, plan
@@ -18,6 +20,9 @@ FLOPS_PER_SECOND = 80e9
 SECONDS_PER_OPERATION = 35e-6
 BACKWARD_FACTOR = 3
 """Forward and backward of a training step, in forward passes."""
+OPERATIONS_PER_WORD = 8
+"""Of one direction of an LSTM: a product, four gates, what they make of the cell. Counted from its formula, not fitted.
+"""
 MASKED_SHARE = 0.15
 """Of the tokens: where logits over the vocabulary are computed."""
 PROCESS_BYTES = 400_000_000
@@ -45,11 +50,11 @@ def predict(spec: TrialSpec) -> Prediction:
         step = student.train(transfer.batch_size) + teacher.forward(transfer.batch_size)
         if transfer.strategy == "progressive":
             # Phase l runs l of L blocks of both networks: (L + 1) / 2L of them on average.
-            step *= (spec.student.num_layers + 1) / (2 * spec.student.num_layers)
+            step *= (spec.encoder.num_layers + 1) / (2 * spec.encoder.num_layers)
         seconds += 0.0 if is_auxiliary else transfer.steps * step
     steps = recipe.student_updates if is_auxiliary else recipe.pre_training.steps
     seconds += steps * _pretraining_step(recipe.pre_training, student, teacher, with_teacher=is_auxiliary)
-    others = sum(_Step(other.student, data.length).forward(recipe.fine_tuning.batch_size) for other in spec.ensemble)
+    others = sum(_Step(other.encoder, data.length).forward(recipe.fine_tuning.batch_size) for other in spec.ensemble)
     tuning = _task_seconds(recipe.fine_tuning, student, teacher) + recipe.fine_tuning.steps * others
     seconds += len(data.tasks) * tuning
     return Prediction(train_seconds=seconds, memory_bytes=_memory(spec), disk_bytes=_disk(spec))
@@ -123,11 +128,14 @@ def _task_seconds(recipe: FineTuning, student: "_Step", teacher: "_Step | None")
 
 
 class _Step:
-    """Seconds of one step of an encoder on one core."""
+    """Seconds of one step of a student on one core."""
 
-    def __init__(self, config: EncoderConfig, length: int) -> None:
+    def __init__(self, config: Student, length: int) -> None:
         self.config, self.length = config, length
-        self.flops = cost(config, length).flops
+        self.flops = student_cost(config, length).flops
+        if isinstance(config, BiLSTMConfig):
+            self.operations = 2 * length * OPERATIONS_PER_WORD + 12
+            return
         per_block = 14 + 8 * config.num_feed_forward + (8 if config.use_bottleneck else 0)
         self.operations = config.num_layers * per_block + 12
 
@@ -150,9 +158,10 @@ def _head_parameters(config: EncoderConfig) -> int:
 
 def _memory(spec: TrialSpec) -> int:
     """Weights with gradient and two moments, the teacher's weights, and the maps that one step keeps."""
-    config = spec.student
+    if isinstance(spec.student, BiLSTMConfig):
+        return _bilstm_memory(spec, spec.student)
+    config, taught_by = spec.student, [teacher.encoder for teacher in spec.teachers]
     trained = cost(config).parameters + _head_parameters(config)
-    taught_by = [teacher.student for teacher in spec.teachers]
     fixed = sum(cost(one).parameters + _head_parameters(one) for one in taught_by)
     tokens = spec.recipe.pre_training.batch_size * spec.data.length
     widths = 4 * config.hidden_size + 8 * config.bottleneck_size
@@ -163,7 +172,18 @@ def _memory(spec: TrialSpec) -> int:
     return PROCESS_BYTES + 4 * (4 * trained + fixed + maps + logits)
 
 
+def _bilstm_memory(spec: TrialSpec, config: BiLSTMConfig) -> int:
+    """As of an encoder; a direction keeps four gates, the cell and the state of every word."""
+    trained = student_cost(config).parameters
+    fixed = sum(cost(teacher.encoder).parameters for teacher in spec.teachers)
+    tokens = spec.recipe.fine_tuning.batch_size * spec.data.length
+    maps = tokens * (config.embedding_size + 12 * config.hidden_size + config.dense_size)
+    return PROCESS_BYTES + 4 * (4 * trained + fixed + maps)
+
+
 def _disk(spec: TrialSpec) -> int:
-    """The weights file: the pre-trained network, and the encoder once more for every task."""
-    parameters = cost(spec.student).parameters
+    """The weights file: the pre-trained network, and the student once more for every task."""
+    parameters = student_cost(spec.student).parameters
+    if isinstance(spec.student, BiLSTMConfig):
+        return 4 * parameters * len(spec.data.tasks) + 100_000
     return 4 * (parameters * (1 + len(spec.data.tasks)) + _head_parameters(spec.student)) + 100_000

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from model_zoo.config import Norm
+from model_zoo.config import EncoderConfig, Norm
 from search.fingerprint import fingerprint
 from search.recipe import Recipe
 from search.record import Status
-from search.study import Ablation, at_seed, plan
+from search.study import Ablation, Arm, at_seed, plan
 from search.trial import TrialSpec
 
 SCHEMA = 1
@@ -79,9 +79,12 @@ def with_rate(recipe: Recipe, rate: float) -> Recipe:
 
 
 def raced(study: Ablation, rates: Mapping[Norm, float]) -> Ablation:
-    """The study with the rate of its norm type in every arm. Teachers keep theirs."""
+    """The study with the rate of its norm type in every encoder's arm. Teachers keep theirs, and so does a BiLSTM,
+    which has no norm and no update that the race's rate is for."""
     arms = tuple(
-        replace(arm, spec=replace(arm.spec, recipe=with_rate(arm.spec.recipe, rates[arm.spec.student.norm])))
+        replace(arm, spec=replace(arm.spec, recipe=with_rate(arm.spec.recipe, rates[encoder.norm])))
+        if isinstance(encoder := arm.spec.student, EncoderConfig)
+        else arm
         for arm in study.arms
     )
     return replace(study, arms=arms)
@@ -97,10 +100,12 @@ def contenders(study: Ablation) -> tuple[Contender, ...]:
     if study.race is None:
         return ()
     plan(raced(study, _first_rates(study)))
-    first = {arm.spec.student.norm: arm for arm in reversed(study.arms)}
-    norms = dict.fromkeys(arm.spec.student.norm for arm in study.arms)
+    first: dict[Norm, Arm] = {}
+    for arm in study.arms:
+        if isinstance(arm.spec.student, EncoderConfig):
+            first.setdefault(arm.spec.student.norm, arm)
     found = []
-    for norm in norms:
+    for norm in first:
         spec = at_seed(first[norm].spec, study.race.seed)
         for rate in study.race.candidates:
             found.append(Contender(norm, first[norm].name, rate, replace(spec, recipe=with_rate(spec.recipe, rate))))
@@ -144,4 +149,5 @@ def _winner(runners: list[Contender], finishes: Mapping[str, Finish]) -> NormRac
 def _first_rates(study: Ablation) -> dict[Norm, float]:
     """A stand-in for the race's outcome that is the same before and after it."""
     assert study.race is not None
-    return {arm.spec.student.norm: study.race.candidates[0] for arm in study.arms}
+    students = [arm.spec.student for arm in study.arms]
+    return {one.norm: study.race.candidates[0] for one in students if isinstance(one, EncoderConfig)}

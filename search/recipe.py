@@ -289,7 +289,6 @@ class Recipe:
     empty starts blocks at random."""
 
     def __post_init__(self) -> None:
-        _require(self.student_updates >= 1, "a recipe needs an update before fine-tuning", self.student_updates)
         transfer = self.knowledge_transfer
         if transfer is None or transfer.strategy != "auxiliary":
             return

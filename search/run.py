@@ -289,7 +289,7 @@ class _Driver:
         if isinstance(self.study, Search) and self.study.profile is not None:
             from search.latency.predictor import predicted_measurements
 
-            return predicted_measurements(self.study.profile, spec.student)
+            return predicted_measurements(self.study.profile, spec.encoder)
         session = by_generation(self.generations, fingerprint(spec.student))
         return () if session is None else latency_measurements(session, spec)
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
+from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.config import EncoderConfig
-from model_zoo.cost import cost
+from model_zoo.student import student_cost
 from search.claim import LEVEL, Blocks, Claim, check_blocks, check_claims
 from search.data.source import DataSources
 from search.data.spec import DataSpec
@@ -186,13 +187,19 @@ def plan(study: Ablation) -> tuple[Planned, ...]:
         ValueError: two arms are the same trial (a dead knob) or share a name, a seed is repeated, arms said to be equal
             are not, a claim speaks of no arm, or the seeds are too few for any verdict (the two-sided sign-flip test
             cannot go below 2^(1 - seeds), times what is judged: the claims, or every arm against the first where none
-            is declared).
+            is declared), or a BiLSTM is to be scored in a deployed form.
     """
     _check_distinct(study)
     _check_looks(study)
     check_claims(study.name, study.claims, [arm.name for arm in study.arms])
     for equal in study.equal:
         _check_equal(study, equal)
+    for arm in study.arms if study.score_runtimes else ():
+        if isinstance(arm.spec.student, BiLSTMConfig):
+            raise ValueError(
+                f"{study.name}: what is scored in {', '.join(study.score_runtimes)} must be an encoder, got the BiLSTM "
+                f"of {arm.name!r}; leave score_runtimes or the arm out"
+            )
     if study.scale != "smoke":
         _check_seeds(study)
     return tuple(
@@ -263,7 +270,7 @@ def _check_equal(study: Ablation, equal: Equal) -> None:
 def _amount(spec: TrialSpec, what: str) -> int:
     if what == "student_updates":
         return spec.recipe.student_updates
-    total = cost(spec.student, spec.data.length)
+    total = student_cost(spec.student, spec.data.length)
     return total.parameters if what == "parameters" else total.flops
 
 
@@ -323,7 +330,7 @@ def check_search(search: Search) -> None:
 
 def mark_of_space(search: Search) -> str:
     """The space's short name, by which a device profile knows it."""
-    return space_mark(knobs(search), search.baseline.student)
+    return space_mark(knobs(search), search.baseline.encoder)
 
 
 def _matters(search: Search, name: str) -> bool:

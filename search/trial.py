@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.config import EncoderConfig
+from model_zoo.student import Student
 from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
 from search.given_teacher import GivenTeacher
@@ -15,7 +17,9 @@ from search.values import to_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
-    """An encoder, how and on what it is trained, and from whom.
+    """A student, how and on what it is trained, and from whom.
+
+    A student is an encoder, or a BiLSTM, which is trained on tasks alone.
 
     A teacher is a TrialSpec without a teacher, or a GivenTeacher, which was trained elsewhere.
 
@@ -23,7 +27,7 @@ class TrialSpec:
     see the same batches (a block), and their teacher was trained with that seed.
     """
 
-    student: EncoderConfig
+    student: Student
     recipe: Recipe
     data: DataSpec
     seed: int
@@ -36,19 +40,25 @@ class TrialSpec:
         """All of them, the teacher first."""
         return () if self.teacher is None else (self.teacher, *self.ensemble)
 
+    @property
+    def encoder(self) -> EncoderConfig:
+        """The student as an encoder, for what only encoders have. Raises ValueError for another student."""
+        if isinstance(self.student, EncoderConfig):
+            return self.student
+        raise ValueError("this is for encoders, got a trial whose student is a BiLSTM; name a trial with an encoder")
+
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
         if self.student.vocab_size != self.data.vocab_size:
             raise ValueError(
-                f"the encoder's vocab_size must be that of the data, got {self.student.vocab_size} and "
+                f"the student's vocab_size must be that of the data, got {self.student.vocab_size} and "
                 f"{self.data.vocab_size}; use dataclasses.replace on one of them"
             )
-        if self.student.max_positions < self.data.length:
-            raise ValueError(
-                f"max_positions must be at least the sequence length of the data, got {self.student.max_positions} "
-                f"and {self.data.length}"
-            )
+        if isinstance(self.student, BiLSTMConfig):
+            _check_bilstm(self, self.student)
+        else:
+            _check_encoder(self, self.student)
         _check_teacher(self)
         if self.ensemble:
             _check_ensemble(self)
@@ -71,6 +81,50 @@ def planned_updates(spec: TrialSpec) -> int:
     return spec.recipe.student_updates + len(spec.data.tasks) * spec.recipe.fine_tuning.updates_per_task
 
 
+def _check_encoder(spec: TrialSpec, encoder: EncoderConfig) -> None:
+    if encoder.max_positions < spec.data.length:
+        raise ValueError(
+            f"max_positions must be at least the sequence length of the data, got {encoder.max_positions} "
+            f"and {spec.data.length}"
+        )
+    if spec.recipe.student_updates < 1:
+        raise ValueError(
+            f"a recipe needs an update before fine-tuning, got {spec.recipe.student_updates}; only a BiLSTM has none"
+        )
+
+
+def _check_bilstm(spec: TrialSpec, bilstm: BiLSTMConfig) -> None:
+    """It has word vectors and an LSTM of each task's own: nothing that is shared, pre-trained or made of blocks."""
+    recipe, tuning = spec.recipe, spec.recipe.fine_tuning
+    distillation = tuning.distillation
+    refused = {
+        "knowledge transfer, which compares blocks": recipe.knowledge_transfer is not None,
+        "pre-training, whose heads read an encoder": recipe.pre_training.steps > 0,
+        "multi_task, which shares an encoder": tuning.multi_task,
+        "copied_blocks": bool(recipe.copied_blocks),
+        "a pooler": recipe.pooler,
+        "a layer_decay, which counts blocks": tuning.optimizer.layer_decay != 1.0,
+        "patient states of blocks": distillation is not None and distillation.patient is not None,
+        "an intermediate stage of blocks": distillation is not None and distillation.intermediate is not None,
+    }
+    for what, is_there in refused.items():
+        if is_there:
+            raise ValueError(f"a BiLSTM is fine-tuned on tasks alone, got a recipe with {what}; take it out")
+    if not spec.data.tasks:
+        raise ValueError("a BiLSTM is fine-tuned on tasks alone, got data without a task; name one")
+    own = BiLSTMConfig()
+    if (bilstm.form, bilstm.num_outputs) != (own.form, own.num_outputs):
+        raise ValueError(
+            f"form and num_outputs of a BiLSTM are each task's: leave {own.form!r} and {own.num_outputs}, got "
+            f"{bilstm.form!r} and {bilstm.num_outputs}"
+        )
+    if bilstm.num_channels != 1:
+        raise ValueError(
+            f"num_channels must be 1, got {bilstm.num_channels}: no word vectors are loaded into a trial, and a fixed "
+            "copy of random ones teaches nothing"
+        )
+
+
 def _check_teacher(spec: TrialSpec) -> None:
     teacher = spec.teacher
     if teacher is None:
@@ -80,13 +134,16 @@ def _check_teacher(spec: TrialSpec) -> None:
                 "them out"
             )
         return
+    if isinstance(teacher.student, BiLSTMConfig):
+        raise ValueError("a teacher must be an encoder, got a BiLSTM; name a trial with an encoder")
     if isinstance(teacher, GivenTeacher):
         _check_given(spec, teacher)
     elif teacher.teacher is not None:
         raise ValueError("a teacher is trained without a teacher of its own, got one that has one")
     elif teacher.seed != spec.seed or teacher.data != spec.data:
         raise ValueError(f"teacher and student must share seed and data, got seeds {teacher.seed} and {spec.seed}")
-    check_matching(spec.student, teacher.student, spec.recipe)
+    if isinstance(spec.student, EncoderConfig):
+        check_matching(spec.student, teacher.encoder, spec.recipe)
 
 
 def _check_ensemble(spec: TrialSpec) -> None:
@@ -115,6 +172,8 @@ def _check_ensemble(spec: TrialSpec) -> None:
             )
         if teacher.teacher is not None:
             raise ValueError("a teacher is trained without a teacher of its own, got one that has one")
+        if isinstance(teacher.student, BiLSTMConfig):
+            raise ValueError("a teacher must be an encoder, got a BiLSTM; name a trial with an encoder")
     marks = [fingerprint(teacher) for teacher in spec.teachers]
     if len(set(marks)) < len(marks):
         raise ValueError(f"teachers of an ensemble must differ, got {marks}; give each a seed of its own")

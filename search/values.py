@@ -74,8 +74,9 @@ def _convert_union(hint: Any, item: Any, place: str) -> Any:
     if item is None and type(None) in options:
         return None
     others = [option for option in options if option is not type(None)]
-    if len(others) > 1 and isinstance(item, dict):
-        others = [option for option in others if _can_be(option, item)] or others
+    if len(others) > 1 and all(dataclasses.is_dataclass(option) for option in others):
+        fitting = [option for option in others if isinstance(item, dict) and _can_be(option, item)]
+        others = (fitting or others)[:1]  # of what fits none, the first says what is wrong
     return _convert(others[0], item, place) if len(others) == 1 else item
 
 

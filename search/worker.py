@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from model_zoo.cost import cost
 from model_zoo.own_source import place_of
+from model_zoo.student import student_cost, student_scope
 from search.allocator import keep_freed_memory
 from search.data.prepare import open_data
 from search.deployed_scores import deployed_scores, lacking
@@ -200,8 +200,7 @@ def _scored(job: Job, record: TrialRecord, channel: "connection.Connection") -> 
 
 def static_measurements(spec: TrialSpec) -> tuple[Measurement, ...]:
     """Parameters and FLOPs, exact by construction."""
-    total = cost(spec.student, spec.data.length)
-    scope = "encoder with embeddings, no heads"
+    total, scope = student_cost(spec.student, spec.data.length), student_scope(spec.student)
     return (
         Measurement(
             metric="parameters", value=float(total.parameters), unit="parameters", n=1, conditions={"of": scope}

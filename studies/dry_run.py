@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from model_zoo.config import EncoderConfig
 from search.dry_run import Step, build_all, real_steps
 from search.study import Ablation, Search, all_configurations
 from search.trial import TrialSpec
@@ -21,7 +22,8 @@ def dry_run(declared: Search | Ablation) -> dict[str, Any]:
     """
     specs = _specs(declared)
     built = build_all(specs)
-    chosen = next((spec for spec in specs if spec.teacher is not None), specs[0])
+    encoders = [spec for spec in specs if isinstance(spec.student, EncoderConfig)] or specs
+    chosen = next((spec for spec in encoders if spec.teacher is not None), encoders[0])
     length = min(LENGTH, chosen.data.length)
     steps = [_checked(step) for step in real_steps(chosen, batch_size=BATCH_SIZE, length=length)]
     return {

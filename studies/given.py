@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from model_zoo.config import EncoderConfig
+from model_zoo.student import Student
 from search.given_teacher import GivenTeacher, fitting_student
 from search.study import Ablation, Search, Suggests
 from search.trial import TrialSpec
@@ -32,7 +33,9 @@ def with_teacher(declared: Search | Ablation, teacher: GivenTeacher) -> Search |
 
 
 def _taught(spec: TrialSpec, teacher: GivenTeacher) -> TrialSpec:
-    student = fitting_student(spec.student, teacher.student)
+    student: Student = replace(spec.student, vocab_size=teacher.student.vocab_size)
+    if isinstance(student, EncoderConfig):
+        student = fitting_student(student, teacher.student)
     if spec.ensemble:
         raise ValueError(
             f"a given teacher takes the place of one teacher, got an arm with {len(spec.teachers)} of them; leave "

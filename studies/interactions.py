@@ -75,9 +75,9 @@ def declare(scale: Scale, data: DataSpec) -> Ablation:
 def _corner(scale: Scale, data: DataSpec, signs: Signs) -> TrialSpec:
     stacked, wide, heads, no_norm, transferred = (sign > 0 for sign in signs)
     spec = mobilebert(scale, data, recipes.without_attention if transferred else recipes.distilled)
-    width = spec.student.bottleneck_size * (2 if wide else 1)
+    width = spec.encoder.bottleneck_size * (2 if wide else 1)
     student = replace(
-        spec.student,
+        spec.encoder,
         num_feed_forward=4 if stacked else 1,
         bottleneck_size=width,
         feed_forward_size=4 * width,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model_zoo.config import EncoderConfig
+from model_zoo.student import Student
 from reports.compare import resolve
 from search.files import write_whole
 from search.latency.case import LatencyCase
@@ -97,10 +98,10 @@ def measure_profile(request: MeasureRequest, name: str, scale: str, count: int, 
     from search.latency.predictor import cover, profile
 
     case = replace(search.latency, runtime=request.cases[0].runtime, device=request.device, threads=request.threads)
-    every = {mark: spec.student for mark, spec in all_configurations(search).items()}
+    every = {mark: spec.encoder for mark, spec in all_configurations(search).items()}
     chosen = {mark: every[mark] for mark in cover(every, case, count, request.seed)}
     floor_case = replace(case, batch=1, length=1)
-    reference, sessions = search.baseline.student, []
+    reference, sessions = search.baseline.encoder, []
     for one, protocol in ((case, request.protocol), (floor_case, fixed_rounds(FLOOR_ROUNDS))):
         outcome = measure_until_kept(chosen, reference, one, seed=request.seed, protocol=protocol, progress=_progress)
         if outcome.session is None:
@@ -155,7 +156,7 @@ def _case_document(session: LatencySession, reference: str) -> dict[str, Any]:
     from search.latency.summary import summarise
 
     summary = summarise(session)
-    configs: Mapping[str, EncoderConfig] = {one.name: one.series.config for one in session.candidates}
+    configs: Mapping[str, Student] = {one.name: one.series.config for one in session.candidates}
     memory = peak_memory(configs, session.case)
     return {
         "case": to_json(session.case),

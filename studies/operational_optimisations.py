@@ -97,7 +97,7 @@ def declare(scale: Scale, data: DataSpec) -> Ablation:
     """Four arms; the student without the optimisations is the baseline and the latency reference."""
     spec = mobilebert(scale, data)
     arms = {
-        name: (because, replace(spec, student=replace(spec.student, norm=norm, activation=activation)))
+        name: (because, replace(spec, student=replace(spec.encoder, norm=norm, activation=activation)))
         for name, (because, norm, activation) in FORMS.items()
     }
     # NoNorm has the parameters of LayerNorm: a scale and a shift.

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from model_zoo.cost import cost
+from model_zoo.student import student_cost
 from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
 from search.own_code import check_own_code, planned_specs
@@ -63,8 +63,8 @@ def _overview(declared: Search | Ablation, data: DataSpec) -> dict[str, Any]:
 
 def _search(search: Search) -> dict[str, Any]:
     specs = list(all_configurations(search).values())
-    parameters = [cost(spec.student, spec.data.length).parameters for spec in specs]
-    flops = [cost(spec.student, spec.data.length).flops for spec in specs]
+    parameters = [student_cost(spec.student, spec.data.length).parameters for spec in specs]
+    flops = [student_cost(spec.student, spec.data.length).flops for spec in specs]
     return {
         "baseline": {"fingerprint": fingerprint(search.baseline), **_cost(search.baseline)},
         "teacher": _teacher(search.baseline),
@@ -103,14 +103,14 @@ def _ablation(study: Ablation) -> dict[str, Any]:
 
 
 def _cost(spec: TrialSpec) -> dict[str, int]:
-    total = cost(spec.student, spec.data.length)
+    total = student_cost(spec.student, spec.data.length)
     return {"parameters": total.parameters, "flops": total.flops}
 
 
 def _teacher(spec: TrialSpec) -> dict[str, Any] | None:
     if spec.teacher is None:
         return None
-    total = cost(spec.teacher.student, spec.data.length)
+    total = student_cost(spec.teacher.student, spec.data.length)
     seconds = round(predict(spec.teacher).train_seconds, 1) if isinstance(spec.teacher, TrialSpec) else 0.0
     return {
         "fingerprint": fingerprint(spec.teacher),

@@ -1,12 +1,12 @@
 """Every way of training a student that a study compares, as a change of the paper's progressive recipe.
 
 Each function takes the scale's numbers and the progressive recipe, and keeps the number of student updates before
-fine-tuning and the fine-tuning's; so any two of its results compare at equal training.
+fine-tuning and the fine-tuning's; so any two of its results compare at equal training. `tang_alone` has none before.
 """
 
 from dataclasses import replace
 
-from model_zoo.config import EncoderConfig
+from model_zoo.student import Student
 from search.matching import skip_map, uniform_map
 from search.recipe import (
     FineTuning,
@@ -20,8 +20,11 @@ from search.recipe import (
 from search.trial import TrialSpec
 from studies.scales import Size, optimizer
 
+FROM_SCRATCH_RATE = 2e-3
+"""Of AdamW, for a student that is trained on tasks alone."""
 
-def trained_by(spec: TrialSpec, recipe: Recipe, student: EncoderConfig | None = None) -> TrialSpec:
+
+def trained_by(spec: TrialSpec, recipe: Recipe, student: Student | None = None) -> TrialSpec:
     """A trial with another recipe (and student); without its teacher where the recipe asks it nothing."""
     teacher = spec.teacher if recipe.needs_teacher else None
     return replace(spec, recipe=recipe, teacher=teacher, student=student or spec.student)
@@ -123,6 +126,18 @@ def soft_logits(size: Size, recipe: Recipe) -> Recipe:
 def tang(size: Size, recipe: Recipe) -> Recipe:
     """Squared error on logits in fine-tuning (Tang et al. 2019)."""
     return _tuned(size, recipe, TaskDistillation(teacher_share=1.0, logits="squared_error"))
+
+
+def tang_alone(size: Size, recipe: Recipe) -> Recipe:
+    """Tang et al.'s whole training: squared error on logits, from random weights, with nothing before.
+
+    Steps and batches are the fine-tuning's own. The rate is not: one that keeps pre-trained weights where they are
+    moves random ones too little. Tang et al. use AdaDelta at 1.0, which is not built; this is the cpu scale's rate.
+    """
+    taught = tang(size, recipe)
+    tuning = taught.fine_tuning
+    tuning = replace(tuning, optimizer=replace(tuning.optimizer, learning_rate=FROM_SCRATCH_RATE))
+    return replace(taught, pre_training=replace(taught.pre_training, steps=0), fine_tuning=tuning)
 
 
 def well_read(size: Size, recipe: Recipe) -> Recipe:

@@ -18,7 +18,7 @@ def declare(scale: Scale, data: DataSpec) -> Search:
     """The search at a scale."""
     size = SIZES[scale]
     baseline = student_trial(scale, data, SEED, average_heads=True)
-    paper = baseline.student
+    paper = baseline.encoder
     eighth = paper.hidden_size // 8
 
     def space(trial: Suggests) -> EncoderConfig:

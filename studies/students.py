@@ -5,9 +5,11 @@ Studies that name the same one mean the same trial, which is trained once. All a
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TypeVar
 
+from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.config import EncoderConfig
-from model_zoo.cost import cost
+from model_zoo.student import Student, student_cost
 from search.data.spec import DataSpec
 from search.recipe import Recipe
 from search.study import Scale
@@ -16,10 +18,11 @@ from studies import recipes
 from studies.scales import SIZES, Size, student_encoder, student_trial, teacher_encoder, teacher_trial
 
 Way = Callable[[Size, Recipe], Recipe]
+OfOneKind = TypeVar("OfOneKind", EncoderConfig, BiLSTMConfig)
 
 
 def mobilebert(
-    scale: Scale, data: DataSpec, way: Way = recipes.progressive, student: EncoderConfig | None = None
+    scale: Scale, data: DataSpec, way: Way = recipes.progressive, student: Student | None = None
 ) -> TrialSpec:
     """MobileBERT with its operational optimisations (NoNorm and relu), trained in some way; or another student."""
     progressive = student_trial(scale, data, 0, average_heads=False)
@@ -29,13 +32,13 @@ def mobilebert(
 def mobilebert_without_opt(scale: Scale, data: DataSpec, way: Way = recipes.progressive) -> TrialSpec:
     """MobileBERT with LayerNorm and gelu: the one of the paper's ladder of objectives."""
     spec = mobilebert(scale, data, way)
-    return replace(spec, student=replace(spec.student, norm="layer_norm", activation="gelu"))
+    return replace(spec, student=replace(spec.encoder, norm="layer_norm", activation="gelu"))
 
 
 def mobilebert_tiny(scale: Scale, data: DataSpec) -> TrialSpec:
     """MobileBERT_TINY: attention reads the bottleneck, two stacked feed-forwards."""
     spec = mobilebert(scale, data)
-    return replace(spec, student=replace(spec.student, attention_input="bottleneck", num_feed_forward=2))
+    return replace(spec, student=replace(spec.encoder, attention_input="bottleneck", num_feed_forward=2))
 
 
 def ib_bert(scale: Scale, data: DataSpec) -> TrialSpec:
@@ -88,13 +91,13 @@ def grid_student(scale: Scale, data: DataSpec, *, bottleneck_size: int, num_feed
     chosen = mobilebert_without_opt(scale, data, recipes.bare)
     inner = scaled(scale, bottleneck_size)
     student = replace(
-        chosen.student,
+        chosen.encoder,
         bottleneck_size=inner,
         num_heads=bottleneck_size // 32,
         num_feed_forward=num_feed_forward,
         feed_forward_size=4 * inner,
     )
-    while _parameters(student) < 0.96 * _parameters(chosen.student):
+    while _parameters(student) < 0.96 * _parameters(chosen.encoder):
         student = replace(student, feed_forward_size=student.feed_forward_size + 4)
     return replace(chosen, student=student)
 
@@ -119,6 +122,26 @@ def narrow_bert(scale: Scale, data: DataSpec, way: Way, *, like: EncoderConfig, 
     student = replace(student_encoder(scale, data), num_layers=num_layers)
     choices = [_plain(student, width) for width in range(4, 2 * student.hidden_size + 1, 4)]
     return mobilebert(scale, data, way, _nearest(choices, like))
+
+
+def bilstm(scale: Scale, data: DataSpec, *, like: EncoderConfig) -> TrialSpec:
+    """The BiLSTM of Tang et al. 2019, distilled on tasks alone, as wide as makes its parameter count nearest to that of
+    `like`.
+
+    Its dense layer is 4/3 as wide as one direction, as in the paper (200 and 150); its word vectors, which are random
+    here, are as wide as the others' embeddings.
+    """
+    choices = [
+        BiLSTMConfig(
+            embedding_size=like.embedding_size,
+            num_channels=1,
+            hidden_size=width,
+            dense_size=width * 4 // 3,
+            vocab_size=data.vocab_size,
+        )
+        for width in range(2, 4 * like.hidden_size + 1)
+    ]
+    return mobilebert(scale, data, recipes.tang_alone, _nearest(choices, like))
 
 
 def scaled(scale: Scale, paper_size: int) -> int:
@@ -154,9 +177,9 @@ def _plain(encoder: EncoderConfig, width: int, num_heads: int = 4) -> EncoderCon
     )
 
 
-def _parameters(encoder: EncoderConfig) -> int:
-    return cost(encoder).parameters
+def _parameters(student: Student) -> int:
+    return student_cost(student).parameters
 
 
-def _nearest(choices: Iterable[EncoderConfig], like: EncoderConfig) -> EncoderConfig:
-    return min(choices, key=lambda encoder: abs(_parameters(encoder) - _parameters(like)))
+def _nearest(choices: Iterable[OfOneKind], like: EncoderConfig) -> OfOneKind:
+    return min(choices, key=lambda student: abs(_parameters(student) - _parameters(like)))

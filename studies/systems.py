@@ -4,7 +4,8 @@ MobileBERT and MobileBERT_TINY beside the systems that the paper compares them w
 from one teacher. DistilBERT loses depth until it is as large as MobileBERT; PKD keeps two blocks in three (half of them
 where there are more) and is larger, as in the paper (52.2M against 25.3M); TinyBERT keeps a third of the blocks and is
 as large as MobileBERT_TINY; Well-read keeps all of them and is narrow. None starts from the teacher's blocks, which
-have other shapes.
+have other shapes. The BiLSTM of Tang et al. is as large as MobileBERT_TINY and has the same fine-tuning; it has no
+blocks that a pre-training could teach, so that it alone is not trained before. The paper's tables do not have it.
 """
 
 from functools import partial
@@ -16,7 +17,7 @@ from search.study import Ablation, Equal, Scale, Study
 from studies import recipes
 from studies.judged import GAIN, judged
 from studies.scales import SIZES, sources
-from studies.students import mobilebert, mobilebert_tiny, narrow_bert, shallow_bert
+from studies.students import bilstm, mobilebert, mobilebert_tiny, narrow_bert, shallow_bert
 
 TABLES = "Sun et al. 2020, Tables 4 and 5"
 PAPER = PaperTable(
@@ -61,7 +62,7 @@ CLAIMS = (
 
 
 def declare(scale: Scale, data: DataSpec) -> Ablation:
-    """Six encoders; MobileBERT is the baseline."""
+    """Six encoders and a BiLSTM; MobileBERT is the baseline."""
     depth = SIZES[scale].num_layers
     thin, tiny = mobilebert(scale, data), mobilebert_tiny(scale, data)
     half, third = max(2, depth // 2), max(1, depth // 3)
@@ -70,17 +71,20 @@ def declare(scale: Scale, data: DataSpec) -> Ablation:
     arms = {
         "MobileBERT": ("thin, deep, transferred block by block", thin),
         "MobileBERT_TINY": ("thinner", tiny),
-        "DistilBERT": ("depth lost, size kept", shallow_bert(scale, data, recipes.triple, like=thin.student)),
-        "PKD": ("depth lost, larger", shallow_bert(scale, data, patient, like=thin.student, num_layers=half)),
-        "TinyBERT": ("depth and width lost", narrow_bert(scale, data, tinybert, like=tiny.student, num_layers=third)),
+        "DistilBERT": ("depth lost, size kept", shallow_bert(scale, data, recipes.triple, like=thin.encoder)),
+        "PKD": ("depth lost, larger", shallow_bert(scale, data, patient, like=thin.encoder, num_layers=half)),
+        "TinyBERT": ("depth and width lost", narrow_bert(scale, data, tinybert, like=tiny.encoder, num_layers=third)),
         "Well-read": (
             "width lost, no bottleneck",
-            narrow_bert(scale, data, recipes.well_read, like=thin.student, num_layers=depth),
+            narrow_bert(scale, data, recipes.well_read, like=thin.encoder, num_layers=depth),
         ),
     }
+    encoders = tuple(arms)
+    arms["BiLSTM"] = ("no encoder: a recurrent network, taught on tasks alone", bilstm(scale, data, like=tiny.encoder))
     equal = [
-        Equal(what="student_updates", tolerance=0.0),
+        Equal(what="student_updates", tolerance=0.0, arms=encoders),
         Equal(what="parameters", tolerance=0.1, arms=("MobileBERT_TINY", "TinyBERT")),
+        Equal(what="parameters", tolerance=0.05, arms=("MobileBERT_TINY", "BiLSTM")),
     ]
     if scale != "smoke":  # two blocks leave too few depths to choose from
         equal.append(Equal(what="parameters", tolerance=0.15, arms=("MobileBERT", "DistilBERT", "Well-read")))

@@ -45,7 +45,7 @@ def _encoder_lines(subject: Subject) -> list[str]:
 def _record_lines(record: TrialRecord) -> list[str]:
     spec, history = record.spec, record.provenance
     teacher = (
-        "none" if spec.teacher is None else f"{cost(spec.teacher.student).parameters:,} parameters, seed {spec.seed}"
+        "none" if spec.teacher is None else f"{cost(spec.teacher.encoder).parameters:,} parameters, seed {spec.seed}"
     )
     data = ", ".join(task.name for task in spec.data.tasks)
     rows = [

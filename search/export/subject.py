@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.config import EncoderConfig
 from model_zoo.encoder import Encoder
 from model_zoo.networks import PreTrainingNetwork, TaskNetwork
@@ -61,6 +62,11 @@ def trial_subject(run: Path, prefix: str) -> Subject:
             f"trial {record.fingerprint} of {run.name} has no weights (its status is {record.status}, or `thinbert "
             "clean` removed them); export one of the front or the baseline, or train it again"
         )
+    if isinstance(record.spec.student, BiLSTMConfig):
+        raise ValueError(
+            f"what is exported is an encoder, trial {record.fingerprint} is a BiLSTM; load "
+            f"{run.name}/weights/{path.name} into model_zoo.bilstm_task.BiLSTMTask instead"
+        )
     if record.spec.student.feed_forward != "dense":
         raise ValueError(
             "what is exported must have feed_forward='dense', transformers and ONNX know no code of one's own; got "
@@ -69,7 +75,7 @@ def trial_subject(run: Path, prefix: str) -> Subject:
     weights, spec = load_weights(path), record.spec
     return Subject(
         name=f"{run.name}:{record.fingerprint[:8]}",
-        config=spec.student,
+        config=spec.encoder,
         weights=_part(weights, "pretrained/"),
         tasks=task_networks(spec, weights),
         trained=Trained(record=record, data=open_data(run.parent / "data", spec.data)),
@@ -81,7 +87,7 @@ def task_networks(spec: TrialSpec, weights: Mapping[str, Tensor]) -> dict[str, T
     networks: dict[str, TaskNetwork] = {}
     for task in spec.data.tasks:
         outputs = {"classification": task.num_labels, "regression": 1, "span": 0}[task.kind]
-        network = TaskNetwork(Encoder(spec.student), outputs, pooler=spec.recipe.pooler)
+        network = TaskNetwork(Encoder(spec.encoder), outputs, pooler=spec.recipe.pooler)
         network.load_state_dict(_part(weights, f"tasks/{task.name}/"))
         networks[task.name] = network.eval()
     return networks

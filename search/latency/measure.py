@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from model_zoo.config import EncoderConfig
+from model_zoo.student import Student
 from search.allocator import keep_freed_memory
 from search.latency.case import LatencyCase
 from search.latency.interleave import Timed, interleave
@@ -31,8 +31,8 @@ Forwards = dict[str, Callable[[], None]]
 
 
 def measure_until_kept(
-    configs: Mapping[str, EncoderConfig],
-    reference: EncoderConfig,
+    configs: Mapping[str, Student],
+    reference: Student,
     case: LatencyCase,
     *,
     seed: int,
@@ -53,8 +53,8 @@ def measure_until_kept(
 
 
 def measure_latency(
-    configs: Mapping[str, EncoderConfig],
-    reference: EncoderConfig,
+    configs: Mapping[str, Student],
+    reference: Student,
     case: LatencyCase,
     *,
     seed: int,
@@ -134,7 +134,7 @@ def peak_memory_bytes() -> int | None:
 
 
 def _build(
-    configs: Mapping[str, EncoderConfig], reference: EncoderConfig, case: LatencyCase, seed: int
+    configs: Mapping[str, Student], reference: Student, case: LatencyCase, seed: int
 ) -> tuple[Forwards, tuple[Unmeasured, ...]]:
     """What is timed: reference, control, then the candidates that can be run; and why others cannot."""
     forwards: Forwards = {}
@@ -152,7 +152,7 @@ def _build(
     return forwards, tuple(unmeasured)
 
 
-def _series(configs: list[EncoderConfig], timed: Timed) -> list[LatencySeries]:
+def _series(configs: list[Student], timed: Timed) -> list[LatencySeries]:
     return [
         LatencySeries(config=config, repeats=repeats, forward_ns=samples)
         for config, repeats, samples in zip(configs, timed.repeats, timed.call_ns, strict=True)

@@ -4,13 +4,13 @@ import multiprocessing
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 
-from model_zoo.config import EncoderConfig
+from model_zoo.student import Student
 from search.latency.case import LatencyCase
 
 _WAIT_SECONDS = 300.0
 
 
-def peak_memory(configs: Mapping[str, EncoderConfig], case: LatencyCase) -> dict[str, int]:
+def peak_memory(configs: Mapping[str, Student], case: LatencyCase) -> dict[str, int]:
     """Bytes by name: the most memory of a process that only builds an encoder and runs it, interpreter and torch
     included; on a GPU, the most that torch allocated there. A name is missing where the system or the process did not
     say."""
@@ -33,7 +33,7 @@ def peak_memory(configs: Mapping[str, EncoderConfig], case: LatencyCase) -> dict
     return found
 
 
-def _tell(config: EncoderConfig, case: LatencyCase, channel: Connection) -> None:
+def _tell(config: Student, case: LatencyCase, channel: Connection) -> None:
     import torch
 
     from search.latency.measure import peak_memory_bytes

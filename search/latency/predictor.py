@@ -14,6 +14,7 @@ from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
 from model_zoo.config import EncoderConfig
+from model_zoo.student import Student
 from search.fingerprint import fingerprint
 from search.latency.case import LatencyCase, case_conditions
 from search.latency.features import LAUNCHES, features
@@ -145,7 +146,7 @@ def profile(session: LatencySession, floor: LatencySession, space: str, mark: st
     """What two sessions of the same configurations teach: at the study's case, and on a single token."""
     times, launch = summarise(session), summarise(floor)
     names = [one.name for one in session.candidates if one.name in launch.candidates]
-    configs = {one.name: one.series.config for one in session.candidates}
+    configs = {one.name: _encoder(one.series.config) for one in session.candidates}
     chosen, ratios = [configs[name] for name in names], [times.candidates[name].ratio.value for name in names]
     ratio = fit(chosen, ratios, session.case)
     left_out = [value / float(np.exp(error)) for value, error in zip(ratios, ratio.residuals, strict=True)]
@@ -154,7 +155,7 @@ def profile(session: LatencySession, floor: LatencySession, space: str, mark: st
         space=space,
         space_mark=mark,
         case=session.case,
-        reference=session.reference.config,
+        reference=_encoder(session.reference.config),
         reference_ms=times.reference_ms.value,
         ratio=ratio,
         launch_ms=fit(chosen, launch_ms, session.case, launches),
@@ -162,6 +163,12 @@ def profile(session: LatencySession, floor: LatencySession, space: str, mark: st
         check=agreement(chosen, left_out, ratios),
         conditions=session.conditions,
     )
+
+
+def _encoder(student: Student) -> EncoderConfig:
+    if isinstance(student, EncoderConfig):
+        return student
+    raise ValueError("a profile is of encoders, got a session with a BiLSTM; measure a search's configurations")
 
 
 def launch_share(profile: DeviceProfile, config: EncoderConfig) -> float:

@@ -11,10 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from model_zoo.bilstm import BiLSTM
+from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
 from model_zoo.encoder import Encoder, EncoderOutput
 from model_zoo.onnx_export import needs
+from model_zoo.student import Student, student_cost
 from search.latency.case import DEPLOYED, LatencyCase
 from search.latency.deployed import deployed_pass
 
@@ -31,15 +34,19 @@ def check_runtime(case: LatencyCase) -> None:
         needs("onnx", "onnxscript", "onnxruntime")
 
 
-def forward(config: EncoderConfig, case: LatencyCase, seed: int) -> Callable[[], None]:
-    """A function that runs one forward pass of an encoder with random weights and returns when it is done.
+def forward(config: Student, case: LatencyCase, seed: int) -> Callable[[], None]:
+    """A function that runs one forward pass of an encoder, or of a BiLSTM for single texts, with random weights and
+    returns when it is done.
 
     Args:
         seed: of weights and token ids.
 
     Raises:
-        ValueError: the encoder is shorter than the case, the batch does not fit into memory, or outputs are not finite.
+        ValueError: the encoder is shorter than the case, the batch does not fit into memory, or outputs are not finite;
+            a BiLSTM in a runtime other than eager.
     """
+    if isinstance(config, BiLSTMConfig):
+        return _bilstm_forward(config, case, seed)
     _check_fit(config, case)
     device = torch.device(case.device)
     with torch.random.fork_rng(devices=[]):
@@ -61,6 +68,24 @@ def forward(config: EncoderConfig, case: LatencyCase, seed: int) -> Callable[[],
         compiled()  # compiles
         return _timed(compiled, device)
     return _timed(_graph(plain) if case.runtime == "cuda-graph" else plain, device)
+
+
+def _bilstm_forward(config: BiLSTMConfig, case: LatencyCase, seed: int) -> Callable[[], None]:
+    if case.runtime != "eager":
+        raise ValueError(
+            f"a BiLSTM is timed in eager alone, got runtime {case.runtime}: it packs texts by their lengths"
+        )
+    tokens = case.batch * case.length
+    # Word vectors, the gates' inputs of both directions and what they give.
+    kept = tokens * (config.embedding_size + 10 * config.hidden_size)
+    _check_memory(_DTYPES[case.dtype].itemsize * (student_cost(config, case.length).parameters + kept), case)
+    device = torch.device(case.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = BiLSTM(config).eval().requires_grad_(False).to(device, _DTYPES[case.dtype])
+        token_ids = torch.randint(config.vocab_size, (case.batch, case.length)).to(device)
+    mask = torch.ones_like(token_ids, dtype=torch.bool)
+    return _timed(lambda: network(token_ids, mask), device)
 
 
 def needed_bytes(config: EncoderConfig, case: LatencyCase) -> int:
@@ -91,7 +116,11 @@ def _check_fit(config: EncoderConfig, case: LatencyCase) -> None:
             f"latency at length {case.length} needs max_positions of at least that, got {config.max_positions}; "
             "shorten the case or lengthen the encoder"
         )
-    needed, free = needed_bytes(config, case), free_bytes(case.device)
+    _check_memory(needed_bytes(config, case), case)
+
+
+def _check_memory(needed: int, case: LatencyCase) -> None:
+    free = free_bytes(case.device)
     if free is not None and needed > free:
         raise ValueError(
             f"a forward pass must fit into memory, a batch of {case.batch} x {case.length} needs at least "

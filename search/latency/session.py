@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from model_zoo.config import EncoderConfig
+from model_zoo.student import Student
 from search.latency.case import LatencyCase
 from search.latency.protocol import Protocol
 
@@ -14,7 +14,7 @@ SCHEMA = 1
 class LatencySeries:
     """One encoder's samples."""
 
-    config: EncoderConfig
+    config: Student
     repeats: int
     """Forward passes per sample."""
     forward_ns: tuple[float, ...]

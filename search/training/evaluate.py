@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from model_zoo.bilstm_task import BiLSTMTask
 from model_zoo.networks import TaskNetwork
 from search.data.metrics import score, score_interval
 from search.data.spans import decode_spans
@@ -21,7 +22,9 @@ SECONDARY = {"f1": ("accuracy",), "span_f1": ("exact_match",), "spearman": ("pea
 """Metrics that GLUE and SQuAD report beside a primary one."""
 
 
-def evaluate(network: TaskNetwork, task: TaskSpec, splits: Mapping[str, TaskSplit], seed: int) -> list[Measurement]:
+def evaluate(
+    network: TaskNetwork | BiLSTMTask, task: TaskSpec, splits: Mapping[str, TaskSplit], seed: int
+) -> list[Measurement]:
     """The task's primary and secondary metrics, in per cent.
 
     Metric names are `<task>/<metric>` on test and `validation/<task>/<metric>` on validation. The interval is a
@@ -82,7 +85,7 @@ def _mean_interval(value: float, chosen: list[Measurement]) -> Interval | None:
 
 
 @torch.inference_mode()
-def predict(network: TaskNetwork, task: TaskSpec, split: TaskSplit) -> tuple[Any, Any]:
+def predict(network: TaskNetwork | BiLSTMTask, task: TaskSpec, split: TaskSplit) -> tuple[Any, Any]:
     """Predictions and labels as `search.data.metrics.score` takes them.
 
     Raises:

@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model_zoo.bilstm_task import BiLSTMTask
 from model_zoo.networks import TaskNetwork
 from search.data.spec import TaskSpec
 from search.data.tasks import TaskSplit
 from search.recipe import FineTuning
 from search.seeds import stream_seed
 from search.training.acceleration import ALONE, Ranks
-from search.training.stages import Stage, groups_by_depth, make_optimizer, scheduled_rates
+from search.training.stages import Stage, groups_by_depth, make_optimizer, parameter_groups, scheduled_rates
 from search.training.task_losses import distilled_loss, task_loss
 from search.training.teacher_network import TaskEnsemble
 
@@ -33,7 +34,7 @@ class TaskBatch(NamedTuple):
 
 
 def fine_tuning_stage(
-    network: TaskNetwork,
+    network: TaskNetwork | BiLSTMTask,
     task: TaskSpec,
     split: TaskSplit,
     recipe: FineTuning,
@@ -47,7 +48,10 @@ def fine_tuning_stage(
     Args:
         teacher: fine-tuned on the same task; needed where the recipe distils.
     """
-    groups = groups_by_depth(network, network.encoder, recipe.optimizer)
+    if isinstance(network, BiLSTMTask):
+        groups = parameter_groups(network.parameters(), recipe.optimizer)
+    else:
+        groups = groups_by_depth(network, network.encoder, recipe.optimizer)
     batches = task_batches(task, split, recipe.batch_size, seed, next(network.parameters()).device, ranks)
 
     def loss(step: int) -> Tensor:

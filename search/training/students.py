@@ -6,9 +6,12 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import nn
 
+from model_zoo.bilstm_config import BiLSTMConfig
+from model_zoo.bilstm_task import BiLSTMTask
 from model_zoo.encoder import Encoder, initialize
 from model_zoo.networks import MultiTaskNetwork, PreTrainingNetwork, TaskNetwork, copy_from_teacher
 from search.data.spec import TaskSpec
+from search.data.tasks import TaskSplit
 from search.recipe import KnowledgeTransfer, Recipe
 from search.seeds import stream_seed
 
@@ -31,6 +34,12 @@ def task_network(network: PreTrainingNetwork, task: TaskSpec, recipe: Recipe, se
     """The pre-trained encoder, copied, under a fresh head."""
     torch.manual_seed(stream_seed(seed, "head", task.name))
     return TaskNetwork(copy.deepcopy(network.encoder), num_outputs(task), pooler=recipe.pooler)
+
+
+def bilstm_network(config: BiLSTMConfig, task: TaskSpec, split: TaskSplit, seed: int) -> BiLSTMTask:
+    """A BiLSTM of random weights, the task's own; its rows are pairs where some token of the split is of type 1."""
+    torch.manual_seed(stream_seed(seed, "bilstm", task.name))
+    return BiLSTMTask(config, num_outputs(task), pair=bool((split.token_types == 1).any()))
 
 
 def multi_task_network(networks: Sequence[TaskNetwork]) -> MultiTaskNetwork:

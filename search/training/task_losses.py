@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from model_zoo.bilstm_task import BiLSTMTask
 from model_zoo.networks import TaskNetwork, task_logits
 from search.data.spec import TaskSpec
 from search.distillation.logits import logit_regression_loss, soft_logits_loss
@@ -29,7 +30,7 @@ def task_loss(task: TaskSpec, logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def distilled_loss(
-    network: TaskNetwork,
+    network: TaskNetwork | BiLSTMTask,
     teacher: TaskNetwork | TaskEnsemble,
     task: TaskSpec,
     recipe: TaskDistillation,
@@ -41,7 +42,7 @@ def distilled_loss(
         with torch.no_grad():
             target = teacher(*inputs)
         return mixed_loss(task, recipe, network(*inputs), target, inputs[1], labels)
-    assert isinstance(teacher, TaskNetwork)
+    assert isinstance(network, TaskNetwork) and isinstance(teacher, TaskNetwork)
     maps = network.encoder(*inputs).feature_maps
     with torch.no_grad():
         teacher_maps = teacher.encoder(*inputs).feature_maps

@@ -31,7 +31,7 @@ def teacher_network(
     if weights is None:
         raise ValueError("a trial with a teacher needs the teacher's weights, got none; train the teacher first")
     given = isinstance(teacher, GivenTeacher)
-    network = PreTrainingNetwork(teacher.student, pooler=_pooler(teacher)).to(device)
+    network = PreTrainingNetwork(teacher.encoder, pooler=_pooler(teacher)).to(device)
     network.load_state_dict(_under(PREFIX, weights), strict=not given)
     return network.eval().requires_grad_(False)
 
@@ -46,7 +46,7 @@ def teacher_task_network(
             f"task distillation needs the teacher's network of the task {task.name!r}, got a teacher without; "
             "fine-tune the teacher on it first"
         )
-    network = TaskNetwork(Encoder(teacher.student), num_outputs(task), pooler=_pooler(teacher)).to(device)
+    network = TaskNetwork(Encoder(teacher.encoder), num_outputs(task), pooler=_pooler(teacher)).to(device)
     network.load_state_dict(found)
     return network.eval().requires_grad_(False)
 

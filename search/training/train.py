@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from model_zoo.bilstm_config import BiLSTMConfig
+from model_zoo.bilstm_task import BiLSTMTask
 from model_zoo.networks import MultiTaskNetwork, PreTrainingNetwork, TaskNetwork
 from search.data.prepare import OpenData
 from search.data.spec import TaskSpec
@@ -33,6 +35,7 @@ from search.training.pretraining import auxiliary_stage, pretraining_stage
 from search.training.ranks import check_ranks, with_own_dropout
 from search.training.stages import Batches, Stage
 from search.training.students import (
+    bilstm_network,
     make_projection,
     multi_task_network,
     separate,
@@ -55,7 +58,7 @@ class Outcome:
     measurements: tuple[Measurement, ...]
     curves: tuple[CurvePoint, ...]
     weights: dict[str, Tensor]
-    """`pretrained/...` and `tasks/<name>/...`."""
+    """`pretrained/...` (not of a BiLSTM) and `tasks/<name>/...`."""
 
 
 def train(
@@ -109,19 +112,27 @@ class _Training:
         self.acceleration = acceleration
         self.spec, self.data, self.keeper, self.device = spec, data, keeper, device
         torch.manual_seed(stream_seed(spec.seed, "initialisation"))
-        self.network = PreTrainingNetwork(spec.student, pooler=spec.recipe.pooler).to(device)
         self.teacher_weights = teacher_weights
         self.ensemble_weights: Sequence[Mapping[str, Tensor]] = ()
-        self.teacher = None if spec.teacher is None else teacher_network(spec.teacher, teacher_weights, device)
-        if self.teacher is not None:
-            without = missing_tensors(self.teacher, teacher_weights or {})
-            start_from_teacher(self.network, self.teacher, spec.recipe, without)
-            compile_blocks(self.teacher.encoder, acceleration.compiled)
-        compile_blocks(self.network.encoder, acceleration.compiled)
-        self.tasks: dict[str, TaskNetwork] = {}
+        self.network: PreTrainingNetwork | None = None
+        self.teacher: PreTrainingNetwork | None = None
+        if not isinstance(spec.student, BiLSTMConfig):
+            self._make_encoders()
+        self.tasks: dict[str, TaskNetwork | BiLSTMTask] = {}
         saved = load(keeper)
         self.position = saved[0] if saved else Position()
         self.checkpoint = saved[1] if saved else None
+
+    def _make_encoders(self) -> None:
+        """What is pre-trained, and the teacher that it hears; a BiLSTM hears the teachers of tasks alone."""
+        spec, compiled = self.spec, self.acceleration.compiled
+        self.network = PreTrainingNetwork(spec.encoder, pooler=spec.recipe.pooler).to(self.device)
+        if spec.teacher is not None:
+            self.teacher = teacher_network(spec.teacher, self.teacher_weights, self.device)
+            without = missing_tensors(self.teacher, self.teacher_weights or {})
+            start_from_teacher(self.network, self.teacher, spec.recipe, without)
+            compile_blocks(self.teacher.encoder, compiled)
+        compile_blocks(self.network.encoder, compiled)
 
     def run(self) -> None:
         """All stages that are not done yet."""
@@ -158,6 +169,9 @@ class _Training:
         )
 
     def _stage(self, planned: PlannedStage) -> Stage:
+        if planned.tasks:
+            return self._task_stage(planned)
+        assert self.network is not None
         batches = Batches(self.data.pretraining, self.spec.seed, self.spec.data.length, self.device, self.acceleration)
         transfer, pre_training = self.spec.recipe.knowledge_transfer, self.spec.recipe.pre_training
         if planned.kind == "transfer":
@@ -167,36 +181,44 @@ class _Training:
             assert transfer is not None and self.teacher is not None
             projection = self._projection(transfer)
             return auxiliary_stage(self.network, self.teacher, batches, transfer, pre_training, projection)
-        if planned.kind == "pre-training":
-            first_update = self.spec.recipe.student_updates - pre_training.steps
-            return pretraining_stage(self.network, self.teacher, batches, pre_training, first_update)
-        return self._task_stage(planned)
+        first_update = self.spec.recipe.student_updates - pre_training.steps
+        return pretraining_stage(self.network, self.teacher, batches, pre_training, first_update)
 
     def _task_stage(self, planned: PlannedStage) -> Stage:
         recipe, seed, ranks = self.spec.recipe.fine_tuning, self.spec.seed, self.acceleration.ranks
         for task in planned.tasks:
             if task.name not in self.tasks:
-                self.tasks[task.name] = task_network(self.network, task, self.spec.recipe, seed).to(self.device)
+                self.tasks[task.name] = self._task_network(task)
         networks = [self.tasks[task.name] for task in planned.tasks]
-        for each in networks:
+        encoders = [each for each in networks if isinstance(each, TaskNetwork)]
+        for each in encoders:
             compile_blocks(each.encoder, self.acceleration.compiled)
         teachers = [] if recipe.distillation is None else [self._task_teacher(task) for task in planned.tasks]
         splits = {task.name: self.data.tasks[task.name]["train"] for task in planned.tasks}
         if planned.kind == "multi-task":
-            shared = multi_task_network(networks)
+            shared = multi_task_network(encoders)
             return multi_task_stage(shared, planned.tasks, splits, recipe, seed, teachers, ranks=ranks)
         (network,), (task,) = networks, planned.tasks
         if planned.kind == "intermediate":
             assert recipe.distillation is not None and recipe.distillation.intermediate is not None
             transfer = recipe.distillation.intermediate
             projection = self._projection(transfer)
-            assert isinstance(teachers[0], TaskNetwork)
+            assert isinstance(network, TaskNetwork) and isinstance(teachers[0], TaskNetwork)
             return intermediate_stage(network, teachers[0], task, splits[task.name], transfer, seed, projection)
         teacher = teachers[0] if teachers else None
         return fine_tuning_stage(network, task, splits[task.name], recipe, seed, teacher, ranks=ranks)
 
+    def _task_network(self, task: TaskSpec) -> TaskNetwork | BiLSTMTask:
+        """One task's network as its first stage finds it."""
+        spec = self.spec
+        if isinstance(spec.student, BiLSTMConfig):
+            split = self.data.tasks[task.name]["train"]
+            return bilstm_network(spec.student, task, split, spec.seed).to(self.device)
+        assert self.network is not None
+        return task_network(self.network, task, spec.recipe, spec.seed).to(self.device)
+
     def _projection(self, transfer: KnowledgeTransfer) -> nn.Linear | None:
-        assert self.teacher is not None
+        assert self.network is not None and self.teacher is not None
         return make_projection(transfer, self.network.encoder, self.teacher.encoder, self.spec.seed, self.device)
 
     def _task_teacher(self, task: TaskSpec) -> TaskNetwork | TaskEnsemble:
@@ -210,7 +232,8 @@ class _Training:
 
     def _finish(self, planned: PlannedStage, stage: Stage) -> None:
         if isinstance(stage.network, MultiTaskNetwork):
-            separate(stage.network, [self.tasks[task.name] for task in planned.tasks])
+            networks = [self.tasks[task.name] for task in planned.tasks]
+            separate(stage.network, [each for each in networks if isinstance(each, TaskNetwork)])
         for task in planned.tasks if planned.kind in ("fine-tuning", "multi-task") else ():
             found = evaluate(self.tasks[task.name], task, self.data.tasks[task.name], self.spec.seed)
             self.position.measurements += [to_json(measurement) for measurement in found]
@@ -219,7 +242,7 @@ class _Training:
 
     def _others(self, current: nn.Module | None = None) -> dict[str, nn.Module]:
         """The networks that are no part of the current one."""
-        named: dict[str, nn.Module] = {"pretrained": self.network}
+        named: dict[str, nn.Module] = {} if self.network is None else {"pretrained": self.network}
         named |= {f"tasks/{name}": network for name, network in self.tasks.items()}
         inside = set() if current is None else {id(part) for part in current.modules()}
         return {
@@ -231,12 +254,12 @@ class _Training:
     def _restore_finished(self, steps: Sequence[PlannedStage]) -> None:
         """Networks of the stages before the saved one; what the saved stage was training comes with the stage."""
         assert self.checkpoint is not None
-        self._restore(self.network, "pretrained")
+        if self.network is not None:
+            self._restore(self.network, "pretrained")
         for planned in steps[: self.position.stage]:
             for task in planned.tasks:
                 if task.name not in self.tasks:
-                    network = task_network(self.network, task, self.spec.recipe, self.spec.seed).to(self.device)
-                    self.tasks[task.name] = network
+                    network = self.tasks[task.name] = self._task_network(task)
                     self._restore(network, f"tasks/{task.name}")
 
     def _restore(self, network: nn.Module, name: str) -> None:

@@ -46,7 +46,7 @@ def test_whatever_changes_the_answer_changes_the_fingerprint(make_spec: Any, cha
         (lambda s: replace(s, seed=-1), "seed must be at least 0, got -1"),
         (
             lambda s: replace(s, student=replace(s.student, vocab_size=49)),
-            "the encoder's vocab_size must be that of the data, got 49 and 50; use dataclasses.replace on one of them",
+            "the student's vocab_size must be that of the data, got 49 and 50; use dataclasses.replace on one of them",
         ),
         (
             lambda s: replace(s, student=replace(s.student, max_positions=15)),

@@ -59,12 +59,12 @@ def test_the_papers_studies_are_planned_once_per_distinct_trial_and_fit_two_hour
         for name in PAPERS_STUDIES
         for one in plan(load_study(name).declare("cpu", data))  # type: ignore[arg-type]
     }
-    assert set(planned.seconds) == every and len(every) == 24 * 8  # the teacher is one of the arms
+    assert set(planned.seconds) == every and len(every) == 25 * 8  # the teacher is one of the arms
     assert [part.study.name for part in planned.parts] == list(PAPERS_STUDIES)
     assert sum(len(part.new) for part in planned.parts) == len(every)
     check_time(planned, 2)
     rows = reproduction_rows(planned, 2)
-    assert rows[-2][:4] == ("in all", "24 distinct", "240", "192")
+    assert rows[-2][:4] == ("in all", "25 distinct", "248", "200")
 
 
 def test_a_plan_of_more_than_two_hours_is_refused(tmp_path: Path) -> None:

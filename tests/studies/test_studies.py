@@ -115,7 +115,7 @@ def test_the_papers_studies_share_arms_and_teachers_by_fingerprint(scale: Scale,
         assert isinstance(study, Ablation)
         by_name[name] = {arm.name: fingerprint(arm.spec) for arm in study.arms}
     marks = {mark for arms in by_name.values() for mark in arms.values()}
-    assert len(marks) == 24  # the teacher among them
+    assert len(marks) == 25  # the teacher among them
     assert by_name["student-grid"]["128, 4 FFN"] == by_name["training-objectives"]["bare"]
     assert by_name["operational-optimisations"]["LayerNorm & gelu"] == by_name["training-objectives"]["PD + FMT + AT"]
     thin = {by_name["training-strategies"]["PKT"], by_name["operational-optimisations"]["NoNorm & relu"]}

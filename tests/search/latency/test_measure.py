@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.config import EncoderConfig
 from model_zoo.encoder import Encoder
 from search.latency.case import DEPLOYED, LatencyCase
@@ -241,3 +242,16 @@ def test_deployed_runtimes_compute_what_the_encoder_computes() -> None:
 def test_a_deployed_runtime_is_for_float32_on_the_cpu() -> None:
     with pytest.raises(ValueError, match="runtime onnx is for float32 on the CPU, got bfloat16 on 'cpu'"):
         LatencyCase(runtime="onnx", dtype="bfloat16", batch=1, length=8)
+
+
+def test_a_bilstm_is_timed_beside_encoders_in_eager_and_named_elsewhere() -> None:
+    recurrent = BiLSTMConfig(embedding_size=4, num_channels=1, hidden_size=3, dense_size=4, vocab_size=40)
+    session = measure_latency({"lstm": recurrent, "b": TINY}, TINY, CASE, seed=0, protocol=fixed_rounds(3))
+    assert [one.name for one in session.candidates] == ["lstm", "b"]
+    assert session.candidates[0].series.config == recurrent
+    assert from_json(LatencySession, json.loads(json.dumps(to_json(session)))) == session
+    folded = measure_latency(
+        {"lstm": recurrent, "b": TINY}, TINY, replace(CASE, runtime="folded"), seed=0, protocol=fixed_rounds(3)
+    )
+    assert [one.name for one in folded.candidates] == ["b"]
+    assert folded.unmeasured[0].reason.startswith("a BiLSTM is timed in eager alone, got runtime folded")
