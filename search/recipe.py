@@ -117,6 +117,11 @@ class KnowledgeTransfer:
         _check_own_loss(self.own_loss, self.own_factor)
         if not (self.compares_maps or self.attention_factor or self.embedding_factor):
             raise ValueError("a knowledge transfer needs a factor above 0, got 0 for all of them; leave it out instead")
+        if self.strategy == "progressive" and not (self.compares_maps or self.attention_factor):
+            raise ValueError(
+                "strategy='progressive' trains block by block: it needs a factor of maps or attention above 0, got "
+                f"embedding_factor={self.embedding_factor!r} alone; use strategy='joint'"
+            )
         if self.embedding_factor and self.copied != "nothing":
             raise ValueError(
                 f"embeddings that are copied have nothing left to learn: embedding_factor must be 0, got "

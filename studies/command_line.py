@@ -1,11 +1,12 @@
 """The command `thinbert`. It parses, calls and prints; heavy libraries are imported inside the verbs that need them.
 
 Exit status: 0 done, 1 some trials failed, 2 bad input (one line on stderr says the rule, the value and the way out),
-130 interrupted.
+130 interrupted, 141 the reader of stdout is gone.
 """
 
 import importlib.metadata
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,15 +44,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()  # here, where a closed pipe is still caught
         return int(status or 0)
     except CycloptsError as error:
         reason = str(error).strip().rstrip(".") or type(error).__name__
         return _refuse(f"{reason}; `thinbert --help` and `thinbert VERB --help` say what there is")
+    except BrokenPipeError:
+        return _closed_pipe()
     except (ValueError, OSError) as error:
         return _refuse(_one_line(error))
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
         return 130
+
+
+def _closed_pipe() -> int:
+    """The reader of stdout is gone (`| head`): end in silence, with the status of a process that SIGPIPE ended."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
 
 
 def _refuse(reason: str) -> int:

@@ -28,6 +28,9 @@ def distilled(spec: TrialSpec, **fields: Any) -> dict[str, Any]:
     return {"fine_tuning": replace(spec.recipe.fine_tuning, distillation=distillation)}
 
 
+NO_BLOCKS = {"feature_map_factor": 0.0, "mean_factor": 0.0, "variance_factor": 0.0, "attention_factor": 0.0}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -98,6 +101,11 @@ def distilled(spec: TrialSpec, **fields: Any) -> dict[str, Any]:
             lambda s: changed(s, embedding_factor=1.0),
             "embeddings that are copied have nothing left to learn: embedding_factor must be 0, got 1.0; set "
             "copied='nothing'",
+        ),
+        (
+            lambda s: changed(s, embedding_factor=1.0, copied="nothing", **NO_BLOCKS),
+            "strategy='progressive' trains block by block: it needs a factor of maps or attention above 0, got "
+            "embedding_factor=1.0 alone; use strategy='joint'",
         ),
         (
             lambda s: changed(s, strategy="joint", freeze="hard"),

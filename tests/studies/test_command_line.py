@@ -369,6 +369,14 @@ def test_the_installed_command_ignores_packages_of_its_names_in_the_current_fold
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_reader_that_goes_away_ends_the_installed_command_in_silence(shipped: Path) -> None:
+    process = subprocess.Popen([shipped, "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()  # as `| head` does once it has enough
+    _, said = process.communicate(timeout=120)
+    assert (process.returncode, said) == (141, b"")
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes through /proc")
 @pytest.mark.parametrize("seconds", [0.3, 6.0])
 def test_ctrl_c_ends_the_installed_command_at_once_with_one_line_and_no_orphan(
