@@ -49,7 +49,7 @@ def _object_table(entries: list[tuple[str, Record]]) -> Table:
         (*([Cell(text=name)] if named else []), *(Cell(text=words(entry.get(field), DASH)) for field in kept))
         for name, entry in entries
     ]
-    heads = (*([""] if named else []), *(str(field).replace("_", " ") for field in kept))
+    heads = (*(["name"] if named else []), *(str(field).replace("_", " ") for field in kept))
     return Table(heads=heads, numeric=(False,) * len(heads), rows=tuple(rows))
 
 

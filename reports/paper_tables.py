@@ -51,7 +51,7 @@ def _printed(paper: PaperTable) -> Table:
         (Cell(text=name), *(Cell(text=DASH if value is None else f"{value:g}") for value in values))
         for name, values in paper.rows
     )
-    return Table(heads=("", *paper.columns), numeric=(False, *[True] * len(paper.columns)), rows=rows)
+    return Table(heads=("arm", *paper.columns), numeric=(False, *[True] * len(paper.columns)), rows=rows)
 
 
 def _row(name: str, records: Sequence[Record], metrics: Sequence[str], latency: float | None) -> tuple[Cell, ...]:

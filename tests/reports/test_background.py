@@ -6,7 +6,7 @@ def test_the_data_report_becomes_tables_without_empty_columns(synthetic):
     (tasks, table), (_, corpus), (_, rest) = data_tables(synthetic.make_study())
     assert tasks == "tasks" and table.heads == ("name", "kind", "rows", "labels", "made", "truncated", "majority")
     assert table.rows[0][2].text == "train 2,000, validation 200, test 500"
-    assert corpus.heads == ("", "documents", "segments", "pieces") and corpus.rows[0][0].text == "corpus"
+    assert corpus.heads == ("name", "documents", "segments", "pieces") and corpus.rows[0][0].text == "corpus"
     assert [cell.text for cell in rest.rows[1]] == ["vocab size", "500"]
 
 
