@@ -78,13 +78,14 @@ def shown(text: object, limit: int = 48) -> str:
 def to_svg(figure: Figure, identity: str, title: str, description: str) -> str:
     """The figure as an `<svg>` element for an HTML page: text as text, ids of its own, a title and a description.
 
-    The same figure gives the same text, byte for byte.
+    The same figure gives the same text, byte for byte. Coordinates have two decimals: a hundredth of a point is below
+    what any screen or printer shows, and halves the size of a page of curves.
     """
     stream = io.StringIO()
     with styled(identity):
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     body = stream.getvalue()
-    body = body[body.index("<svg") :]
+    body = _brief(body[body.index("<svg") :])
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.S)
     body = re.sub(r'\bid="', f'id="{identity}-', body)
     body = re.sub(r'(?:xlink:)?href="#', f'href="#{identity}-', body)
@@ -96,6 +97,13 @@ def to_svg(figure: Figure, identity: str, title: str, description: str) -> str:
     head += f' <title id="{identity}-title">{escape(title)}</title>\n'
     head += f' <desc id="{identity}-desc">{escape(description)}</desc>\n'
     return head + body[body.index(">") + 1 :].lstrip()
+
+
+def _brief(svg: str) -> str:
+    """Rounded coordinates inside tags (never in text), and the white space out that only sets lines apart."""
+    number = re.compile(r"(?<=[ \"(])-?\d+\.\d{3,}(?=[ \",)\n])")
+    short = re.sub(r"<[^>]*>", lambda tag: number.sub(lambda found: f"{float(found[0]):.2f}", tag[0]), svg)
+    return re.sub(r" ?\n *", "\n", short).replace("\nL ", "L").replace('\n"', '"')
 
 
 def to_png(figure: Figure, path: Path) -> None:

@@ -1,7 +1,9 @@
+import re
+
 import pytest
 
 from reports.figures.curves import MAX_PALE, MAX_STEPS, curves_info, draw_curves
-from reports.figures.style import to_svg
+from reports.figures.style import new_figure, styled, to_svg
 from reports.points import points
 
 
@@ -55,3 +57,15 @@ def test_it_draws(synthetic, narrow):
     figure = draw_curves(curves_info(records, points(records, synthetic.make_spec())), narrow=narrow)
     text = to_svg(figure, "c", "t", "d")
     assert "knowledge transfer" in text and "<b>" not in text
+
+
+def test_coordinates_are_short_and_text_is_as_it_was() -> None:
+    with styled("s"):
+        figure = new_figure(2.0, narrow=True)
+        axes = figure.add_subplot()
+        axes.plot([0.0, 1.0 / 3.0, 1.0], [1.0 / 7.0, 2.0, 0.0])
+        axes.set_title("loss 0.123456 at 1")
+    text = to_svg(figure, "s", "0.7654321", "d")
+    assert "loss 0.123456 at 1" in text and "0.7654321" in text
+    inside = " ".join(re.findall(r' (?:d|x|y|transform)="([^"]*)"', text))
+    assert re.search(r"\d\.\d\d\b", inside) and not re.search(r"\d\.\d{3}", inside)
