@@ -12,6 +12,7 @@ The rule is in `reports/decision.py`. What this module adds:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isclose
 from statistics import fmean
 from typing import NamedTuple
 
@@ -28,6 +29,9 @@ from reports.records import Record, Run
 from reports.sign_flip import Array, sign_flip
 from search.claim import LEVEL, Claim, Part
 from search.values import from_json
+
+MOST_TERMS = 6
+"""A contrast of more arms is counted in words; listed, it would be longer than its row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,14 +182,19 @@ def _measure(part: Part, blocks: Blocks, kind: str) -> PartResult:
 
 
 def label_of(part: Part) -> str:
-    """The contrast in words: what counts for, then what counts against.
+    """The contrast in words: what counts for, then what counts against. One of many arms is counted, not listed; the
+    study's record has it whole.
 
-    >>> from search.claim import beats, gains_more
+    >>> from search.claim import Term, beats, gains_more
     >>> label_of(beats("PKT", "AKT")), label_of(gains_more(("PD + FMT", "PD"), ("PD", "bare")))
     ('PKT - AKT', '(PD + FMT) + bare - 2 x PD')
+    >>> label_of(tuple(Term(arm=arm, weight=0.25 if arm < "e" else -0.25) for arm in "abcdefgh"))
+    'mean of 4 arms - mean of 4 others'
     """
     terms = sorted((term for term in part if term.weight), key=lambda term: term.weight < 0)
     text = ""
+    if len(terms) > MOST_TERMS:
+        text, terms = _counted([term.weight for term in terms]), []
     for term in terms:
         size = abs(term.weight)
         arm = f"({term.arm})" if " " in term.arm else term.arm
@@ -194,6 +203,19 @@ def label_of(part: Part) -> str:
         text += f" {sign}{name}" if text else name
     metrics = dict.fromkeys(term.metric for term in part)
     return text if metrics == {"accuracy": None} else f"{text} ({', '.join(metrics)})"
+
+
+def _counted(weights: list[float]) -> str:
+    """A contrast of many arms, by how many count for and against and with what weight; positive weights first."""
+    num_for = sum(weight > 0 for weight in weights)
+    num_against = len(weights) - num_for
+    sizes = {abs(weight) for weight in weights}
+    if len(sizes) > 1 or num_for != num_against:
+        return f"a weighted sum of {len(weights)} arms"
+    scale = sizes.pop() * num_for
+    factor = "" if isclose(scale, 1.0) else f"{scale:g} x "
+    text = f"mean of {num_for} arms - mean of {num_against} others"
+    return f"{factor}({text})" if factor else text
 
 
 def _verdict(claim: Claim, judged: _Judged, place: int, unfinished: str, looks: tuple[int | None, int]) -> Verdict:
