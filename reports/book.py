@@ -20,13 +20,14 @@ from reports.claim_tables import (
     num_lost,
 )
 from reports.claim_text import methods
+from reports.conclusions import concluded
 from reports.contrast_tables import p_text
 from reports.decision import Outcome
 from reports.export import write_table
 from reports.page import render, write_report
 from reports.readable import DASH, duration, plural
 from reports.records import Record, Run, read_run, value_of
-from reports.results import results
+from reports.results import Concluded, results
 from reports.sections import Cell, Table
 from reports.verdict import Verdict, verdicts
 from search.files import write_whole
@@ -77,9 +78,11 @@ def write_book(run_folders: Sequence[Path], out: Path) -> Path:
     every = [verdict for chapter in chapters for verdict in chapter.verdicts]
     rows = [{"study": one.title, **row} for one in chapters for row in claim_rows(one.verdicts)]
     write_table(out, "claims", rows, ("study", *CLAIM_COLUMNS))
+    judged = [(str(one.run.study.get("study")), verdict) for one in chapters for verdict in one.verdicts]
     context = {
         "chapters": chapters,
         "answer": answer(every),
+        "conclusions": conclusion_table(concluded(judged)),
         "tables": {chapter.folder: glance(chapter.verdicts) for chapter in chapters},
         "work": work_table(chapters),
         "work_notes": work_notes(chapters),
@@ -90,7 +93,7 @@ def write_book(run_folders: Sequence[Path], out: Path) -> Path:
         out / "methods.html", render("methods.html.jinja", {"rules": methods(every), "margins": margins(every)})
     )
     listed = [(one.title, str(one.run.study.get("question") or ""), one.verdicts) for one in chapters]
-    write_whole(out / "results.md", results(listed, answer(every)))
+    write_whole(out / "results.md", results(listed, answer(every), concluded(judged)))
     write_whole(out / "index.html", render("book.html.jinja", context))
     return out / "index.html"
 
@@ -102,6 +105,24 @@ def answer(every: Sequence[Verdict]) -> str:
     counts = Counter(verdict.outcome for verdict in every)
     parts = [f"{counts[outcome]} {outcome}" for outcome in SIGNS if counts[outcome]]
     return f"Of {plural(len(every), 'claim')}: {', '.join(parts)}."
+
+
+def conclusion_table(conclusions: Concluded) -> Table:
+    """The paper's conclusions, each with the verdicts on its claims."""
+    rows = tuple(
+        (
+            Cell(text=str(number)),
+            Cell(text=conclusion.says, note=f"Sun et al. 2020, {conclusion.source}"),
+            Cell(
+                text=", ".join(f"{SIGNS[one.outcome]} {one.outcome}" for one in spoken),
+                note="; ".join(one.claim.says for one in spoken),
+            ),
+        )
+        for number, conclusion, spoken in conclusions
+    )
+    return Table(
+        heads=("number", "the paper concludes", "the verdict on each claim"), numeric=(True, False, False), rows=rows
+    )
 
 
 def glance(claimed: Sequence[Verdict]) -> Table:

@@ -3,22 +3,37 @@
 from collections.abc import Sequence
 
 from reports.claim_tables import effect_text, interval_text, num_lost
+from reports.conclusions import Conclusion
 from reports.readable import plural
 from reports.verdict import Verdict
 
+Concluded = Sequence[tuple[int, Conclusion, tuple[Verdict, ...]]]
 
-def results(studies: Sequence[tuple[str, str, Sequence[Verdict]]], answer: str) -> str:
-    """A heading, the answer in a sentence, and a table per study.
+
+def results(studies: Sequence[tuple[str, str, Sequence[Verdict]]], answer: str, conclusions: Concluded) -> str:
+    """A heading, the answer in a sentence, the paper's conclusions at a glance, and a table per study.
 
     Args:
         studies: title, question and verdicts of each.
         answer: the book's first sentence.
+        conclusions: as `concluded` gives them.
     """
-    lines = ["# What was found", "", answer, ""]
+    lines = ["# What was found", "", answer, "", *conclusion_lines(conclusions)]
     for title, question, claimed in studies:
         if claimed:
             lines += [f"## {_text(title)}", "", _text(question), "", *_table(claimed), ""]
     return "\n".join(lines)
+
+
+def conclusion_lines(conclusions: Concluded) -> list[str]:
+    """A table of the paper's conclusions with the verdict on each of their claims; nothing where there are none."""
+    if not conclusions:
+        return []
+    lines = ["## The paper's conclusions", "", "| | the paper concludes | here |", "| --- | --- | --- |"]
+    for number, conclusion, spoken in conclusions:
+        said = "; ".join(f"{_text(one.claim.says)}: **{one.outcome}**" for one in spoken)
+        lines.append(f"| {number} | {conclusion.says} ({conclusion.source}) | {said} |")
+    return [*lines, ""]
 
 
 def _table(claimed: Sequence[Verdict]) -> list[str]:

@@ -100,6 +100,7 @@ def check_run(folder: Path, document: Mapping[str, Any]) -> None:
             f"{folder.name} was begun with other claims: what is judged is fixed before the run; choose another folder "
             "with --runs"
         )
+    _check_size(folder.name, found, document)
     if found.get("looks") != document.get("looks"):
         begun, asked = _looks(found.get("looks")), _looks(document.get("looks"))
         raise ValueError(
@@ -111,6 +112,19 @@ def check_run(folder: Path, document: Mapping[str, Any]) -> None:
             f"{folder.name} belongs to a run whose latency was {_said(found.get('profile'))}, asked for was "
             f"{_said(document.get('profile'))}; choose another folder with --runs"
         )
+
+
+def _check_size(name: str, found: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+    """More seeds or sessions once verdicts are known would be another test than the one declared."""
+    if not document.get("claims"):
+        return
+    for field, what in (("seeds", "seeds"), ("latency_sessions", "measuring sessions")):
+        begun, asked = found.get(field), document.get(field)
+        if begun != asked and found.get("looks") == document.get("looks"):
+            raise ValueError(
+                f"{name} was begun with {what} {begun}, asked for was {asked}: how much data the claims are judged by "
+                "is fixed before the run; choose another folder with --runs, or declare looks with --until-decided"
+            )
 
 
 def _profile(study: Search | Ablation) -> str | None:

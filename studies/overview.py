@@ -14,6 +14,7 @@ from search.values import to_json
 from studies.budget import budget_lines, paper_budget, planned_at_paper_scale
 from studies.catalogue import check_scale, load_study
 from studies.data_specs import known_data_spec
+from studies.planned_power import planned_power, power_lines
 from studies.terminal import size_text, time_text
 
 
@@ -92,6 +93,7 @@ def _ablation(study: Ablation) -> dict[str, Any]:
         ],
         "seeds": list(study.seeds),
         "smallest_effect": study.smallest_effect,
+        "claims": planned_power(study),
         "race": to_json(study.race),
         "teachers": [fingerprint(teacher) for teacher in teachers_of(one.spec for one in trials)],
         "trials": [
@@ -142,7 +144,7 @@ def overview_lines(found: dict[str, Any]) -> list[str]:
             lines.append(f"  {arm['name']}: {arm['because']}")
             lines += [f"    {c['field']}: {_short(c['before'])} -> {_short(c['after'])}" for c in arm["changes"]]
         counted = f"{len(found['seeds'])} seeds, {len(found['trials'])} trials, {len(found['teachers'])} teachers"
-        lines += [f"  {counted}, paired by seed", *_race_lines(found)]
+        lines += [f"  {counted}, paired by seed", *power_lines(found["claims"]), *_race_lines(found)]
         lines += [
             f"  {one['fingerprint']}  {one['arm']:<10} seed {one['seed']}  {one['parameters']:,} parameters, "
             f"{one['flops']:,} FLOPs"

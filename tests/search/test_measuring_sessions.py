@@ -14,7 +14,7 @@ from search.data.prepare import prepare
 from search.execute import Watcher
 from search.fingerprint import fingerprint
 from search.measuring_sessions import measure_sessions, session_path
-from search.run_folder import check_run, study_document
+from search.run_folder import check_run, open_run, study_document
 from search.study import Ablation, plan
 
 
@@ -102,20 +102,48 @@ def test_a_refused_session_is_kept_as_lost_with_its_reasons(runs: Path, tmp_path
     assert json.loads(session_path(tmp_path, 1).read_text()) == kept
 
 
+CLAIM = Claim(
+    name="wide-helps",
+    says="width helps",
+    source="nobody",
+    test="greater",
+    margin=1.0,
+    margin_because="a test",
+    parts=(beats("wide", "bare", "latency_ratio"),),
+    blocks="sessions",
+)
+
+
 def test_a_run_begun_with_other_claims_is_refused(runs: Path) -> None:
-    claim = Claim(
-        name="wide-helps",
-        says="width helps",
-        source="nobody",
-        test="greater",
-        margin=1.0,
-        margin_because="a test",
-        parts=(beats("wide", "bare", "latency_ratio"),),
-        blocks="sessions",
-    )
     before = (TINY.home(runs).run / "study.json").read_bytes()
     data = prepare(TINY.SOURCES, runs / "data")
-    study = replace(TINY.tiny_ablation(data), claims=(claim,))
+    study = replace(TINY.tiny_ablation(data), claims=(CLAIM,))
     with pytest.raises(ValueError, match=r"^tiny-smoke was begun with other claims: what is judged is fixed before"):
         check_run(TINY.home(runs).run, study_document(study, {"command": "tiny"}))
     assert (TINY.home(runs).run / "study.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"seeds": tuple(range(9))},
+            r"seeds \[0, 1, 2.*, 7\], asked for was \[0, 1, 2.*, 8\]",
+        ),
+        ({"latency_sessions": 12}, "measuring sessions 8, asked for was 12"),
+    ],
+)
+def test_more_data_than_was_declared_is_refused_where_claims_are_judged(
+    runs: Path, tmp_path: Path, changed: dict[str, Any], said: str
+) -> None:
+    data = prepare(TINY.SOURCES, runs / "data")
+    study = replace(TINY.tiny_ablation(data), claims=(CLAIM,), seeds=tuple(range(8)), latency_sessions=8)
+    with open_run(tmp_path / "run", study_document(study, {})):
+        pass
+    check_run(tmp_path / "run", study_document(study, {}))
+    with pytest.raises(ValueError, match=rf"^run was begun with {said}: how much data .* --until-decided$"):
+        check_run(tmp_path / "run", study_document(replace(study, **changed), {}))
+    without = replace(study, claims=())
+    with open_run(tmp_path / "free", study_document(without, {})):
+        pass
+    check_run(tmp_path / "free", study_document(replace(without, seeds=tuple(range(9))), {}))
