@@ -26,6 +26,7 @@ from search.trial import planned_updates
 from search.worker import Job, serve, static_measurements
 
 MAX_DEATHS = 3
+EXIT_SECONDS = 10.0
 POLL_SECONDS = 0.2
 
 
@@ -161,7 +162,10 @@ def _run_process(
         process.start()
     theirs.close()
     try:
-        return _listen(ours, process, job, watcher, hang_seconds, stop)
+        message = _listen(ours, process, job, watcher, hang_seconds, stop)
+        if message is not None and message[0] == "done":
+            process.join(EXIT_SECONDS)  # killed while it ends, it would leave semaphores, and a warning at our own end
+        return message
     finally:
         process.kill()
         process.join()
