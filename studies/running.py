@@ -164,7 +164,7 @@ def _shown(text: str) -> str:
 
 def _finish(run: Path, summary: RunSummary, as_json: bool) -> int:
     from reports.page import write_report
-    from reports.summary import summary_rows
+    from reports.summary import cap_lines, summary_rows
 
     page = write_report(run)
     failed = [record for record in summary.records.values() if record.status == "failed"]
@@ -178,6 +178,8 @@ def _finish(run: Path, summary: RunSummary, as_json: bool) -> int:
         )
     else:
         terminal.show_table(summary_rows(run))
+        for line in cap_lines(run):
+            print(f"\n{line}")
         _mention(failed, [record for record in summary.records.values() if record.status == "diverged"])
         print(f"\nreport: {page}")
     return 1 if failed else 0

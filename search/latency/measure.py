@@ -122,16 +122,16 @@ def check_measurable(reference: Student, case: LatencyCase) -> None:
     Raises:
         ValueError: a runtime, GPU or cores that are not there, a batch that does not fit, or a failed export.
     """
-    check_runtime(case)
     check_threads(case)
     try:
+        check_runtime(case)
         if isinstance(reference, EncoderConfig):
             check_fit(reference, case)
         if case.runtime in DEPLOYED:
             with torch.inference_mode():
                 forward(reference, case, seed=0)
     except (ValueError, RuntimeError) as error:
-        raise ValueError(f"the reference cannot be measured in {case.runtime}: {_first_line(error)}") from error
+        raise ValueError(f"latency cannot be measured in {case.runtime}: {_first_line(error)}") from error
 
 
 def peak_memory_bytes() -> int | None:
