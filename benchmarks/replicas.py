@@ -27,7 +27,7 @@ def measure(rounds: int, counts: Sequence[int] = COUNTS, *, smallest: bool = Fal
     """One row per number of replicas; every round times all of them, and one seed with one thread."""
     import torch
 
-    from search.arrange import cores
+    from search.machine import cores
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     parallel = cores() if device == "cpu" else 1

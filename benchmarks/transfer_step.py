@@ -70,7 +70,7 @@ def measure(device: str, seeds: int, kind: str, folder: Path, rounds: int) -> li
 def _start(way: str, device: str, seeds: int, kind: str, folder: Path) -> list[tuple[Connection, Any]]:
     """The processes of one way: one, or for several seeds of the engine on the CPU one per core."""
     from benchmarks.transfer_work import Work, serve
-    from search.arrange import cores
+    from search.machine import cores
 
     own = way != "usual" and device == "cpu"
     count = min(seeds, cores()) if own else 1

@@ -192,8 +192,16 @@ def open_session(path: Path, *, threads: int) -> Any:
 
 
 def run_session(session: Any, inputs: Inputs) -> npt.NDArray[np.float32]:
-    """The network's result for one batch."""
-    result: npt.NDArray[np.float32] = session.run(None, inputs._asdict())[0]
+    """The network's result for one batch.
+
+    Raises:
+        ValueError: ONNX Runtime gave up, for want of memory for one.
+    """
+    try:
+        result: npt.NDArray[np.float32] = session.run(None, inputs._asdict())[0]
+    except Exception as error:  # onnxruntime's errors share no public base class
+        batch, length = inputs.input_ids.shape
+        raise ValueError(f"ONNX Runtime could not run a batch of {batch} x {length}: {_first_line(error)}") from error
     return result
 
 

@@ -20,7 +20,7 @@ from search.files import read_json
 from search.trial import changes
 from search.values import from_json
 
-SHOWN_METRICS = ("accuracy", "latency_ratio", "latency_ms")
+SHOWN_METRICS = ("accuracy", "onnx-int8/accuracy", "latency_ratio", "latency_ms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

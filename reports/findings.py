@@ -6,8 +6,10 @@ from statistics import fmean
 
 from markupsafe import Markup
 
+from reports.capped import about_cap, about_surety
+from reports.deployed import about_form
 from reports.points import Point, validation_accuracy
-from reports.predicted import about_prediction
+from reports.predicted import about_prediction, about_second_session
 from reports.readable import percent, plural, ratio
 from reports.records import Record, Run, find_measurement, interval_of, majority_of, value_of
 
@@ -19,7 +21,7 @@ SEEDS_FOR_A_VERDICT = 6
 
 def headline(run: Run, points: list[Point]) -> list[Markup]:
     """The answer first: how many trials, the best configuration, a faster one nearly as good, and the baseline."""
-    sentences = [counted(run.records)]
+    sentences = [counted(run.records), *about_cap(run, points)]
     members = [point for point in points if point.on_front]
     if not members:
         if run.records:
@@ -84,7 +86,7 @@ def conclusions(run: Run, points: list[Point]) -> list[Markup]:
         return []
     members = [point for point in points if point.on_front]
     found = [*_about_seeds(members), *_about_doubt(members), *_about_split(run), *about_divergence(run)]
-    found += about_prediction(run)
+    found += [*about_form(run), *about_surety(run, points), *about_prediction(run), *about_second_session(run)]
     return [*found, *about_majority(run, members), *about_latency(run), *about_scale(run)]
 
 

@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-from reports.points import points
-from reports.records import baseline_of, read_run
+from reports.points import points_of
+from reports.records import read_run
 
 
 def kept_weights(run_folder: Path) -> set[str]:
     """Fingerprints of the trials on the front and of the baseline, all their seeds."""
     run = read_run(run_folder)
-    shown = [
-        point for point in points(list(run.records), baseline_of(run.study)) if point.on_front or point.is_baseline
-    ]
+    shown = [point for point in points_of(run) if point.on_front or point.is_baseline]
     return {fingerprint for point in shown for fingerprint in point.fingerprints}

@@ -11,17 +11,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports import background, sections
 from reports.ablation import ablation_conclusions, ablation_headline, exploration, rule
+from reports.capped import cap_text
 from reports.claim_tables import CLAIM_COLUMNS, PART_COLUMNS, claim_rows, claim_table, part_rows, part_table
 from reports.claim_text import claim_sentences, methods
 from reports.contrast import Contrast, contrasts
 from reports.contrast_tables import CONTRAST_COLUMNS, contrast_rows, contrast_table, contrast_task_table
 from reports.export import write_table
 from reports.findings import conclusions, counted, headline
+from reports.form import cap_of
 from reports.importance import Importance, knob_importance
 from reports.page_figures import Shown, claims_figure, page_figures
 from reports.paper_tables import our_table, paper_tables
 from reports.pareto import hypervolume
-from reports.points import Point, chosen_by, points
+from reports.points import Point, chosen_by, points_of
 from reports.readable import MISSING, big
 from reports.records import (
     Run,
@@ -53,7 +55,7 @@ def write_report(run_folder: Path, out: Path | None = None, *, in_book: bool = F
     """
     run = read_run(run_folder)
     target = run_folder if out is None else out
-    found = points(list(run.records), baseline_of(run.study))
+    found = points_of(run)
     judged = contrasts(run.records, run.study) if is_ablation(run) else ()
     claims = verdicts(run)
     importance = [] if is_ablation(run) else _importance(run)
@@ -109,10 +111,19 @@ def _search_context(run: Run, found: list[Point], importance: list[Importance]) 
     return {
         "headline": headline(run, found),
         "conclusions": conclusions(run, found),
+        "front_title": _front_title(run, found),
         "front": sections.point_table([point for point in found if point.on_front or point.is_baseline]),
         "hypervolume": {"area": area, "reference": reference},
         "importance": importance,
     }
+
+
+def _front_title(run: Run, found: list[Point]) -> str:
+    """What the table of the front holds; where nothing is under the cap, it is the front of all."""
+    cap = cap_of(run.study)
+    under = cap is not None and any(p.on_front and p.latency_ms is not None and p.latency_ms <= cap for p in found)
+    which = f"Of the configurations under {cap_text(cap)} ms those" if cap is not None and under else "Configurations"
+    return f"{which} that no other one beats in both accuracy and latency, and the baseline, fastest first"
 
 
 def _ablation_context(

@@ -14,6 +14,7 @@ from reports.figures.front import draw_scatter, front_info, size_info
 from reports.figures.importance import draw_importance, importance_info
 from reports.figures.style import to_png, to_svg
 from reports.findings import accuracy_of_teacher
+from reports.form import cap_of
 from reports.importance import Importance
 from reports.points import Point
 from reports.records import Run, find_measurement, is_ablation, majority_mean, teacher_of
@@ -63,7 +64,9 @@ def page_figures(
     teacher, mean = accuracy_of_teacher(teacher_of(run.study)), majority_mean(run)
     made: dict[str, Shown] = {}
     if found and not (is_ablation(run) and _same_encoder(run)):
-        front = front_info(found, teacher=teacher, majority=mean, reference=_reference(run))
+        front = front_info(
+            found, teacher=teacher, majority=mean, reference=_reference(run), max_latency_ms=cap_of(run.study)
+        )
         both = [draw_scatter(front, narrow=narrow, identity="front") for narrow in (False, True)]
         made["front"] = _shown(both, folder, "front", "Accuracy against latency", _front_caption(run, found))
         size = size_info(found, teacher=teacher, majority=mean)

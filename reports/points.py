@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from reports.form import cap_of
 from reports.naming import BASELINE_NAME, IDENTITY_FIELDS, point_name, unique_names
 from reports.pareto import Interval, front, steps_in_doubt
-from reports.records import LATENCY_METRICS, Record, find_measurement, interval_of, value_of
+from reports.records import LATENCY_METRICS, Record, Run, baseline_of, find_measurement, interval_of, value_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +102,20 @@ def chosen_by(record: Record) -> float | None:
     return accuracy_of(record) if seen is None else seen
 
 
-def points(records: list[Record], baseline: Mapping[str, Any] | None) -> list[Point]:
-    """The complete configurations with accuracy and latency, fastest first."""
+def points_of(run: Run) -> list[Point]:
+    """The points of a run, its front under the cap where it has one."""
+    return points(list(run.records), baseline_of(run.study), cap_of(run.study))
+
+
+def points(
+    records: list[Record], baseline: Mapping[str, Any] | None, max_latency_ms: float | None = None
+) -> list[Point]:
+    """The complete configurations with accuracy and latency, fastest first.
+
+    Args:
+        max_latency_ms: what is on the front takes at most so long, as far as the search saw; where nothing does, the
+            front is that of all.
+    """
     named = names(records, baseline)
     usable = {
         key: measured
@@ -110,7 +123,11 @@ def points(records: list[Record], baseline: Mapping[str, Any] | None) -> list[Po
         if (measured := [record for record in group if _is_measured(record)])
     }
     seen = [(chosen_by(group[0]), value_of(group[0], "latency_ratio")) for group in usable.values()]
-    chosen = front(np.array(seen, dtype=float))
+    rows = np.array(seen, dtype=float)
+    over = np.array([not _is_under(group[0], max_latency_ms) for group in usable.values()], dtype=bool)
+    if not over.all():
+        rows[over] = np.nan  # on no front, and in nobody's way
+    chosen = front(rows)
     made = [
         _point(key, named[key], group, bool(on_front), _is_baseline(group[0], baseline))
         for (key, group), on_front in zip(usable.items(), chosen, strict=True)
@@ -162,6 +179,11 @@ def _is_measured(record: Record) -> bool:
         and accuracy_of(record) is not None
         and value_of(record, "latency_ratio") is not None
     )
+
+
+def _is_under(record: Record, max_latency_ms: float | None) -> bool:
+    latency_ms = value_of(record, "latency_ms")
+    return max_latency_ms is None or (latency_ms is not None and latency_ms <= max_latency_ms)
 
 
 def _is_baseline(record: Record, baseline: Mapping[str, Any] | None) -> bool:

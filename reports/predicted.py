@@ -1,4 +1,4 @@
-"""Where a search's predicted latencies and the real ones, measured at its end, differ: in sentences."""
+"""Where the latencies that a search saw and those measured at its end differ: in sentences."""
 
 from statistics import fmean
 
@@ -27,13 +27,38 @@ def about_prediction(run: Run) -> list[Markup]:
     found = Markup(text).format(len(checked) - len(outside), len(checked), f"{100 * error:.1f}")
     if not outside:
         return [found + "."]
-    named = names(list(run.records), baseline_of(run.study))
-    listed = [
-        f"{named[configuration_key(record['spec'])]}: predicted {ratio(value_of(record, 'latency_ratio'))} x, measured "
-        f"{ratio(value_of(record, 'measured_latency_ratio'))} x"
-        for record in outside
+    return [found + Markup("; outside are {}.").format(_listed(run, outside, "predicted"))]
+
+
+def about_second_session(run: Run) -> list[Markup]:
+    """How the latencies that the search measured meet those of the session at its end; nothing where there was none.
+
+    Two measurements differ where their 95 % intervals do not overlap.
+    """
+    twice = [
+        record
+        for record in run.records
+        if not _is_predicted(record) and value_of(record, "measured_latency_ratio") is not None
     ]
-    return [found + Markup("; outside are {}.").format("; ".join(listed))]
+    if not twice:
+        return []
+    apart = [record for record in twice if _apart(record)]
+    error = fmean(abs(_change(record)) for record in twice)
+    text = (
+        "<strong>Latency was measured twice</strong> for the front and the baseline, in the search and in one session "
+        "at its end: the ratios differ by {} % on average, the 95 % intervals overlap for {} of {}"
+    )
+    found = Markup(text).format(f"{100 * error:.1f}", len(twice) - len(apart), len(twice))
+    return [found + (Markup("; apart are {}.").format(_listed(run, apart, "first")) if apart else ".")]
+
+
+def _listed(run: Run, records: list[Record], before: str) -> str:
+    named = names(list(run.records), baseline_of(run.study))
+    return "; ".join(
+        f"{named[configuration_key(record['spec'])]}: {before} {ratio(value_of(record, 'latency_ratio'))} x, measured "
+        f"{ratio(value_of(record, 'measured_latency_ratio'))} x"
+        for record in records
+    )
 
 
 def _is_predicted(record: Record) -> bool:
@@ -50,3 +75,8 @@ def _change(record: Record) -> float:
 def _inside(record: Record) -> bool:
     bounds, measured = interval_of(record, "latency_ratio"), value_of(record, "measured_latency_ratio")
     return bounds is not None and measured is not None and bounds[0] <= measured <= bounds[1]
+
+
+def _apart(record: Record) -> bool:
+    first, second = interval_of(record, "latency_ratio"), interval_of(record, "measured_latency_ratio")
+    return first is not None and second is not None and (first[1] < second[0] or second[1] < first[0])

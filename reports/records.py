@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.cleaning import clean
+from reports.form import as_deployed, scored_form
 from reports.sessions import Session, read_sessions
 from search.files import read_json
 
@@ -45,7 +46,17 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Everything readable in a run folder.
+    """Everything readable in a run folder; a search's scores are of the form that it optimised (`reports/form.py`).
+
+    Raises ValueError where the folder does not exist or holds neither study.json nor trials/.
+    """
+    run = _read_files(folder)
+    form = "" if is_ablation(run) else scored_form(run.study)
+    return replace(run, records=tuple(as_deployed(record, form) for record in run.records))
+
+
+def _read_files(folder: Path) -> Run:
+    """The files as they are.
 
     Raises ValueError where the folder does not exist or holds neither study.json nor trials/.
     """
@@ -71,8 +82,8 @@ def read_run(folder: Path) -> Run:
 
 
 def read_trials(run_folder: Path) -> list[Record]:
-    """The trial records of a run; `read_run` also says which files could not be used."""
-    return list(read_run(run_folder).records)
+    """The trial records of a run as their files say; `read_run` also says which files could not be used."""
+    return list(_read_files(run_folder).records)
 
 
 def is_ablation(run: Run) -> bool:

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from reports import readable
+from reports.capped import about_cap
 from reports.claim_tables import claim_cells
 from reports.contrast import contrasts
 from reports.contrast_tables import contrast_cells
-from reports.points import Point, points
-from reports.records import baseline_of, is_ablation, read_run
+from reports.points import Point, points_of
+from reports.records import is_ablation, read_run
 from reports.verdict import verdicts
 
 HEAD = ("", "accuracy", "latency ratio", "ms", "parameters", "FLOPs", "seeds")
@@ -24,10 +25,16 @@ def summary_rows(run_folder: Path) -> list[tuple[str, ...]]:
         if judged:
             return claim_cells(judged)
         return contrast_cells(contrasts(run.records, run.study))
-    found = points(list(run.records), baseline_of(run.study))
+    found = points_of(run)
     shown = [point for point in found if point.on_front]
     shown += [point for point in found if point.is_baseline and not point.on_front]
     return [HEAD, *(_row(point) for point in shown)]
+
+
+def cap_lines(run_folder: Path) -> list[str]:
+    """What a search with a cap on its latency found under it, as plain text; nothing of another run."""
+    run = read_run(run_folder)
+    return [] if is_ablation(run) else [str(line.striptags()) for line in about_cap(run, points_of(run))]
 
 
 def _row(point: Point) -> tuple[str, ...]:

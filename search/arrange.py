@@ -3,7 +3,6 @@
 Neither changes a result. What pays was measured: `benchmarks/transfer_step.py`.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from search.fingerprint import fingerprint
 from search.given_teacher import GivenTeacher
+from search.machine import cores
 from search.record import TrialRecord
 from search.training.teacher_outputs import drop_outputs
 from search.trial import TrialSpec
@@ -50,13 +50,6 @@ def dropping(jobs: Sequence[Job], records: Iterable[TrialRecord]) -> Iterator[Tr
 def drop_outputs_of(teachers: Iterable[TrialSpec | GivenTeacher], home: Home) -> None:
     """Delete what was kept of some teachers' outputs."""
     drop_outputs([_folder(home, fingerprint(teacher)) for teacher in teachers])
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _teacher_mark(spec: TrialSpec) -> str | None:

@@ -89,7 +89,7 @@ def measure(
     return measure_until_kept(
         students,
         study.baseline.student,
-        replace(study.latency, device=device),
+        study.latency.on(device),
         seed=index,
         protocol=fixed_rounds(study.latency_rounds, control_width=study.latency_control_width),
         progress=progress,

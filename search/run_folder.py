@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from search.aim import aim_of
 from search.files import read_json, write_whole
 from search.fingerprint import fingerprint
 from search.race import race_fingerprint
@@ -18,6 +19,7 @@ FOLDERS = ("trials", "weights", "latency", "checkpoints")
 
 def study_document(study: Search | Ablation, about: Mapping[str, Any]) -> dict[str, Any]:
     """What study.json says: the declaration, and `about` (command, data report, ...)."""
+    capped = {"max_latency_ms": study.max_latency_ms} if isinstance(study, Search) else {}
     arms: dict[str, Any] = {}
     if isinstance(study, Ablation):
         arms = {
@@ -43,10 +45,11 @@ def study_document(study: Search | Ablation, about: Mapping[str, Any]) -> dict[s
         "question": study.question,
         "baseline": to_json(study.baseline),
         "baseline_fingerprint": fingerprint(study.baseline),
-        "objectives": ["validation/accuracy", "latency_ratio"],
+        "objectives": list(aim_of(study).objectives),
         "scaling": to_json(study.scaling),
         "latency": to_json(study.latency),
         "profile": _profile(study),
+        **capped,
         **arms,
         **about,
     }
@@ -107,6 +110,11 @@ def check_run(folder: Path, document: Mapping[str, Any]) -> None:
             f"{folder.name} was begun with {begun}, asked for was {asked}: "
             "when verdicts are looked at is fixed before the run; choose another folder with --runs"
         )
+    if "latency" in found and _axis(found) != _axis(document):
+        raise ValueError(
+            f"{folder.name} was begun with latency {_axis(found)}, asked for was {_axis(document)}; choose another "
+            "folder with --runs"
+        )
     if found.get("profile") != document.get("profile"):
         raise ValueError(
             f"{folder.name} belongs to a run whose latency was {_said(found.get('profile'))}, asked for was "
@@ -131,6 +139,13 @@ def _profile(study: Search | Ablation) -> str | None:
     if isinstance(study, Ablation) or study.profile is None:
         return None
     return fingerprint(study.profile.ratio)
+
+
+def _axis(document: Mapping[str, Any]) -> str:
+    """What a run's latencies are, as far as a user may choose it."""
+    case, cap = document.get("latency") or {}, document.get("max_latency_ms")
+    threads = f"{case.get('threads')} thread{'' if case.get('threads') == 1 else 's'}"
+    return f"in {case.get('runtime')} with {threads}, {'without a cap' if cap is None else f'at most {cap} ms'}"
 
 
 def _looks(looks: list[int] | None) -> str:

@@ -21,15 +21,17 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from model_zoo.config import EncoderConfig
+from search.aim import Aim, constraints, objective_values
 from search.fingerprint import fingerprint
 from search.record import Proposal, TrialRecord
 from search.seeds import stream_seed
 from search.study import Ablation, Search, plan, seeds_of_look
 from search.trial import TrialSpec
 
-OBJECTIVES = ("validation/accuracy", "latency_ratio")
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 ASKS_PER_TRIAL = 20
+NO_CAP = Aim()
+"""What an ablation is after, and a search in the runtime that it trains in."""
 
 
 logger = logging.getLogger(__name__)
@@ -42,12 +44,13 @@ class Proposed(NamedTuple):
     spec: TrialSpec
 
 
-def open_study(path: Path, name: str, told: Sequence[tuple[Proposal, TrialRecord]]) -> optuna.Study:
+def open_study(path: Path, name: str, told: Sequence[tuple[Proposal, TrialRecord]], aim: Aim = NO_CAP) -> optuna.Study:
     """The run's Optuna study, holding exactly the trials of `told` (in the order of their numbers).
 
     Args:
         path: the SQLite file.
         told: every proposal of a finished generation with its record.
+        aim: what is optimised, and the cap.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     url = f"sqlite:///{path.resolve()}"
@@ -55,7 +58,7 @@ def open_study(path: Path, name: str, told: Sequence[tuple[Proposal, TrialRecord
     if path.exists():
         try:
             study = optuna.load_study(study_name=name, storage=url)
-            if _agrees(study, ordered):
+            if _agrees(study, ordered, aim):
                 return study
         except Exception as error:  # any damage to a file that can be rebuilt has the same mend
             reason = " ".join(str(error).split())[:120]
@@ -65,8 +68,8 @@ def open_study(path: Path, name: str, told: Sequence[tuple[Proposal, TrialRecord
     study = optuna.create_study(study_name=name, storage=url, directions=list(DIRECTIONS))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names(list(OBJECTIVES))
-    study.add_trials([_frozen(proposal, record) for proposal, record in ordered])
+        study.set_metric_names(list(aim.objectives))
+    study.add_trials([_frozen(proposal, record, aim) for proposal, record in ordered])
     return study
 
 
@@ -80,16 +83,19 @@ def database_errors(path: Path) -> Iterator[None]:
         raise OSError(errno.EIO, f"cannot write the Optuna study ({reason})", str(path)) from error
 
 
-def tell(study: optuna.Study, proposal: Proposal, record: TrialRecord) -> None:
-    """Give Optuna the outcome of one proposal: its objectives, or that it failed."""
+def tell(study: optuna.Study, proposal: Proposal, record: TrialRecord, aim: Aim = NO_CAP) -> None:
+    """Give Optuna the outcome of one proposal: its objectives, or that it failed, and how far it is over the cap."""
     trials = study.get_trials(deepcopy=False)
     if proposal.number >= len(trials):
-        study.add_trial(_frozen(proposal, record))
+        study.add_trial(_frozen(proposal, record, aim))
         return
     if trials[proposal.number].state.is_finished():
         return
-    optuna.trial.Trial(study, trials[proposal.number]._trial_id).set_user_attr("status", record.status)
-    values = _values(record)
+    trial = optuna.trial.Trial(study, trials[proposal.number]._trial_id)
+    trial.set_user_attr("status", record.status)
+    for name, excess in constraints(record, aim).items():
+        trial.set_constraint(name, excess)
+    values = objective_values(record, aim)
     if values is None:
         study.tell(proposal.number, state=TrialState.FAIL)
     else:
@@ -156,37 +162,42 @@ def _proposal(
     return Proposal(number=number, generation=generation, params=dict(params), distributions=written, arm=arm)
 
 
-def _values(record: TrialRecord) -> list[float] | None:
-    values = [record.value(metric) for metric in OBJECTIVES]
-    if record.status != "complete" or any(value is None for value in values):
-        return None
-    return [value for value in values if value is not None]
-
-
-def _frozen(proposal: Proposal, record: TrialRecord) -> FrozenTrial:
-    values = _values(record)
+def _frozen(proposal: Proposal, record: TrialRecord, aim: Aim) -> FrozenTrial:
+    values = objective_values(record, aim)
     return create_trial(
         params=proposal.params,
         distributions={name: json_to_distribution(text) for name, text in proposal.distributions.items()},
         values=values,
         state=TrialState.COMPLETE if values is not None else TrialState.FAIL,
         user_attrs={"fingerprint": record.fingerprint, "status": record.status},
+        constraints=constraints(record, aim),
     )
 
 
-def _agrees(study: optuna.Study, told: Sequence[tuple[Proposal, TrialRecord]]) -> bool:
+def _agrees(study: optuna.Study, told: Sequence[tuple[Proposal, TrialRecord]], aim: Aim) -> bool:
     trials = study.get_trials(deepcopy=False)
     if len(trials) != len(told):
         return False
     for trial, (proposal, record) in zip(trials, told, strict=True):
-        values = _values(record)
+        values = objective_values(record, aim)
         state = TrialState.COMPLETE if values is not None else TrialState.FAIL
         same = trial.state == state and (values is None or trial.values == values)
+        same = same and trial.constraints == constraints(record, aim)
         if not same or json.dumps(trial.params) != json.dumps(proposal.params):
             return False
     return True
 
 
 def front(study: optuna.Study) -> list[str]:
-    """Fingerprints of the non-dominated trials, in the order of their numbers."""
-    return list(dict.fromkeys(trial.user_attrs["fingerprint"] for trial in study.best_trials))
+    """Fingerprints of the trials that matter, in the order of their numbers: the non-dominated ones under the cap.
+
+    Where none is under it, the one that misses it by least.
+    """
+    found = list(dict.fromkeys(trial.user_attrs["fingerprint"] for trial in study.best_trials))
+    return found or _nearest_miss(study)
+
+
+def _nearest_miss(study: optuna.Study) -> list[str]:
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    nearest = min(complete, key=lambda trial: sum(trial.constraints.values()), default=None)
+    return [] if nearest is None else [nearest.user_attrs["fingerprint"]]

@@ -1,6 +1,7 @@
 """A study as a value: a question, the trials that could answer it, and how many. Plans without training anything."""
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Protocol
@@ -14,6 +15,7 @@ from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
 from search.latency.case import LatencyCase, Runtime
 from search.latency.profile import DeviceProfile, check_profile, space_mark
+from search.latency.protocol import fixed_rounds
 from search.paper_table import PaperTable
 from search.trial import TrialSpec
 
@@ -61,6 +63,8 @@ class Search:
     """The widest 95 % interval (high / low - 1) of the A/A control with which a session is kept; None keeps all."""
     profile: DeviceProfile | None = None
     """Predicts the latency of candidates; front and baseline are measured at the end. None measures all of them."""
+    max_latency_ms: float | None = None
+    """A cap on the latency: a configuration above it is not on the front, however accurate. None: no cap."""
     sampler_seed: int = 0
     startup_trials: int = 8
     """Random configurations before the sampler models anything."""
@@ -316,9 +320,14 @@ def all_configurations(search: Search) -> dict[str, TrialSpec]:
 
 
 def check_search(search: Search) -> None:
-    """Raises ValueError for a dead knob, a first configuration outside the space, or counts that make no sense."""
+    """Raises ValueError for a dead knob, a first configuration outside the space, or counts and a cap that make no
+    sense."""
     if search.num_trials < 1:
         raise ValueError(f"a search needs at least 1 trial, got {search.num_trials}")
+    fixed_rounds(search.latency_rounds, control_width=search.latency_control_width)
+    cap = search.max_latency_ms
+    if cap is not None and not 0.0 < cap < math.inf:
+        raise ValueError(f"max_latency_ms of a search must be above 0 and finite, got {cap!r}")
     for params in search.first:
         configuration(search, params)
     if search.profile is not None:

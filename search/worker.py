@@ -31,7 +31,7 @@ from search.provenance import provenance
 from search.record import Measurement, Proposal, Role, TrialRecord, read_record, set_aside, write_record
 from search.training.acceleration import OFF, Acceleration
 from search.training.checkpoint import load_checkpoint, load_weights, save_weights
-from search.training.loop import Keeper
+from search.training.loop import DivergedError, Keeper
 from search.training.train import train
 from search.trial import TrialSpec
 
@@ -192,7 +192,7 @@ def _scored(job: Job, record: TrialRecord, channel: "connection.Connection") -> 
     try:
         data = open_data(job.home.data, job.spec.data)
         found = deployed_scores(job.spec, load_weights(job.weights_path), data, wanted)
-    except ValueError as error:
+    except (ValueError, DivergedError) as error:  # not exported, or int8 that is not finite
         channel.send(("note", f"trial {job.fingerprint} has no score in {', '.join(wanted)}: {error}"))
         return replace(record, provenance=record.provenance | {"unscored": {one: str(error) for one in wanted}})
     return replace(record, measurements=(*record.measurements, *found))

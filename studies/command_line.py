@@ -150,6 +150,9 @@ def run(
     first: Annotated[list[str] | None, Parameter(name="--try", negative="")] = None,
     device: str = "auto",
     accelerate: str = "",
+    runtime: str | None = None,
+    threads: Whole | None = None,
+    max_latency_ms: float | None = None,
     profile: Path | None = None,
     until_decided: Annotated[bool, Parameter(negative="")] = False,
     budget: str | None = None,
@@ -188,6 +191,13 @@ def run(
     accelerate
         Names between commas. compile: one block compiled for all; graphs: that in CUDA graphs; bfloat16: products;
         prefetch: batches drawn ahead. All but prefetch change the last digits of results; trial files say what was on.
+    runtime
+        What latency is measured in, instead of the study's: eager, compile, folded, onnx, onnx-int8 or cuda-graph. With
+        onnx-int8 accuracy is that of the int8 form too.
+    threads
+        That it is measured with, at most the cores there are.
+    max_latency_ms
+        A cap: the front holds what takes at most so many milliseconds, and the report says how surely.
     profile
         A file of `thinbert measure --profile-space`: latency is predicted, and measured for the front at the end.
     until_decided
@@ -212,6 +222,9 @@ def run(
         first=tuple(first or ()),
         device=device,
         accelerate=accelerate,
+        runtime=runtime,
+        threads=threads,
+        max_latency_ms=max_latency_ms,
         profile=profile,
         until_decided=until_decided,
         budget=budget,

@@ -63,7 +63,10 @@ def measure_named(request: MeasureRequest, *, as_json: bool) -> int:
     if not configs:
         raise ValueError(problems[0] if problems else "measure needs at least one name, got none")
     from search.latency.measure import measure_until_kept
+    from search.latency.runtimes import check_threads
 
+    for case in cases:
+        check_threads(case)
     reference = next(iter(configs))
     document: dict[str, Any] = {"reference": reference, "cases": []}
     for case in cases:
@@ -96,8 +99,10 @@ def measure_profile(request: MeasureRequest, name: str, scale: str, count: int, 
     search = _search(name, scale)
     from search.latency.measure import measure_until_kept
     from search.latency.predictor import cover, profile
+    from search.latency.runtimes import check_threads
 
     case = replace(search.latency, runtime=request.cases[0].runtime, device=request.device, threads=request.threads)
+    check_threads(case)
     every = {mark: spec.encoder for mark, spec in all_configurations(search).items()}
     chosen = {mark: every[mark] for mark in cover(every, case, count, request.seed)}
     floor_case = replace(case, batch=1, length=1)

@@ -108,6 +108,9 @@ def _check_fields(path: Path, declared: Search | Ablation) -> None:
     if isinstance(declared, Search):
         if not isinstance(declared.baseline, TrialSpec):
             wrong.append(("baseline", declared.baseline, "a TrialSpec"))
+        cap = declared.max_latency_ms
+        if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int | float)):
+            wrong.append(("max_latency_ms", cap, "a number of milliseconds or None"))
     else:
         arms, seeds = declared.arms, declared.seeds
         if not isinstance(arms, tuple | list) or not arms or not all(_is_arm(arm) for arm in arms):

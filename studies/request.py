@@ -1,11 +1,13 @@
 """What a user asked to be run, as a value, and the data sources and first configurations that follow from it."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from search.data.source import DataSources, parse_task_file
 from search.data.tokenizer_file import vocabulary_file
+from search.latency.case import DEPLOYED, LatencyCase
 from search.latency.profile import read_profile
 from search.study import Ablation, Scale, Search, Study, configuration, knobs
 from studies.scales import SIZES
@@ -27,6 +29,9 @@ class RunRequest:
     task_data: str | None = None
     task_files: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
+    runtime: str | None = None
+    threads: int | None = None
+    max_latency_ms: float | None = None
     device: str = "auto"
     accelerate: str = ""
     profile: Path | None = None
@@ -38,6 +43,10 @@ class RunRequest:
             raise ValueError(f"--workers must be at least 1, got {self.workers}")
         if self.trials is not None and self.trials < 1:
             raise ValueError(f"--trials must be at least 1, got {self.trials}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"--threads must be at least 1, got {self.threads}")
+        if self.max_latency_ms is not None and not 0.0 < self.max_latency_ms < math.inf:
+            raise ValueError(f"--max-latency-ms must be above 0 and finite, got {self.max_latency_ms:g}")
         if self.until_decided != (self.budget is not None):
             raise ValueError("--until-decided and --budget go together, such as --until-decided --budget 2h")
         if self.device not in ("auto", "cpu", "cuda"):
@@ -90,21 +99,47 @@ def request_sources(request: RunRequest, study: Study, scale: Scale) -> DataSour
     )
 
 
-def apply_request(request: RunRequest, declared: Search | Ablation) -> Search | Ablation:
-    """The declaration with the user's number of trials and first configurations.
+def apply_request(request: RunRequest, declared: Search | Ablation, device: str = "cpu") -> Search | Ablation:
+    """The declaration with the user's number of trials, first configurations, and what its latency is.
+
+    Args:
+        device: what the study trains on, and is timed on unless the runtime is one that is deployed.
 
     Raises:
-        ValueError: an ablation was given either, or a configuration is outside the space.
+        ValueError: an ablation was given any of it, a configuration is outside the space, or latency cannot be
+            measured so.
     """
     if isinstance(declared, Ablation):
-        if request.trials is not None or request.first or request.profile is not None:
-            raise ValueError(f"{declared.name} compares planned arms; --trials, --try and --profile are for searches")
+        given = {
+            "--trials": request.trials is not None,
+            "--try": bool(request.first),
+            "--profile": request.profile is not None,
+            "--runtime": request.runtime is not None,
+            "--threads": request.threads is not None,
+            "--max-latency-ms": request.max_latency_ms is not None,
+        }
+        for name, is_given in given.items():
+            if is_given:
+                raise ValueError(f"{declared.name} compares planned arms; {name} is for searches, leave it out")
         return declared
     wanted = [read_parameters(declared, text) for text in request.first]
     first = [*declared.first, *(params for params in wanted if params not in declared.first)]
-    num_trials = declared.num_trials if request.trials is None else request.trials
-    profile = None if request.profile is None else read_profile(request.profile)
-    return replace(declared, first=tuple(first), num_trials=num_trials, profile=profile)
+    return replace(
+        declared,
+        first=tuple(first),
+        num_trials=declared.num_trials if request.trials is None else request.trials,
+        profile=None if request.profile is None else read_profile(request.profile),
+        latency=_latency_case(request, declared.latency, device),
+        max_latency_ms=declared.max_latency_ms if request.max_latency_ms is None else request.max_latency_ms,
+    )
+
+
+def _latency_case(request: RunRequest, declared: LatencyCase, device: str) -> LatencyCase:
+    """The study's case in the runtime and with the threads that were asked for."""
+    changed: dict[str, Any] = {} if request.threads is None else {"threads": request.threads}
+    if request.runtime is not None:
+        changed |= {"runtime": request.runtime, "device": "cpu" if request.runtime in DEPLOYED else device}
+    return replace(declared, **changed)
 
 
 def read_parameters(search: Search, text: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from search.data.prepare import prepare, read_report
 from search.data.spec import DataSpec
 from search.deployed_scores import check_scored
 from search.execute import DiskFullError, Options, Watcher
+from search.latency.measure import check_measurable
 from search.own_code import check_own_code, planned_specs
 from search.predict import predict_study
 from search.record import TrialRecord
@@ -54,12 +55,12 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
         declared = study.declare(scale, data)
         if brought is not None:
             declared = with_teacher(declared, given := given_teacher(brought, data))
-        declared = apply_request(request, declared)
+        declared = apply_request(request, declared, device)
         budget = None if request.budget is None else budget_seconds(request.budget)
         if budget is not None:
             declared = with_looks(declared)
         if isinstance(declared, Search):
-            check_search(replace(declared, latency=replace(declared.latency, device=device)))
+            check_search(replace(declared, latency=declared.latency.on(device)))
         check_own_code(planned_specs(declared))
         if isinstance(declared, Ablation):
             check_scored(declared)
@@ -67,6 +68,8 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
         check_run(home.run, study_document(declared, about))
         if is_running(home.run):
             raise ValueError(f"{home.run.name} is in use by another process; wait for it or choose --runs")
+        if isinstance(declared, Search):
+            check_measurable(declared.baseline.encoder, declared.latency.on(device))
         with terminal.Display(quiet=as_json, predicted_seconds=predict_study(declared).core_seconds) as display:
             for line in (*read_report(home.data, data).lines(), *changes_since(home.run, about)):
                 display.say(line)
@@ -132,6 +135,12 @@ def command_text(request: RunRequest) -> str:
         ("--tasks", ",".join(request.tasks) or None),
         ("--task-data", request.task_data),
         ("--accelerate", request.accelerate or None),
+        ("--runtime", request.runtime),
+        ("--threads", request.threads),
+        (
+            "--max-latency-ms",
+            None if request.max_latency_ms is None else repr(request.max_latency_ms).removesuffix(".0"),
+        ),
         ("--profile", request.profile),
         ("--budget", request.budget),
     )
@@ -155,7 +164,7 @@ def _shown(text: str) -> str:
 
 def _finish(run: Path, summary: RunSummary, as_json: bool) -> int:
     from reports.page import write_report
-    from reports.summary import summary_rows
+    from reports.summary import cap_lines, summary_rows
 
     page = write_report(run)
     failed = [record for record in summary.records.values() if record.status == "failed"]
@@ -169,6 +178,8 @@ def _finish(run: Path, summary: RunSummary, as_json: bool) -> int:
         )
     else:
         terminal.show_table(summary_rows(run))
+        for line in cap_lines(run):
+            print(f"\n{line}")
         _mention(failed, [record for record in summary.records.values() if record.status == "diverged"])
         print(f"\nreport: {page}")
     return 1 if failed else 0

@@ -43,10 +43,17 @@ class ScatterInfo:
     """Whether the front is drawn as a line and its names are written out."""
     teacher: float | None
     majority: float | None
+    cap: float | None = None
+    """The most latency that is allowed, in units of x."""
 
 
 def front_info(
-    points: list[Point], *, teacher: float | None = None, majority: float | None = None, reference: str = "reference"
+    points: list[Point],
+    *,
+    teacher: float | None = None,
+    majority: float | None = None,
+    reference: str = "reference",
+    max_latency_ms: float | None = None,
 ) -> ScatterInfo:
     """Accuracy (mean over seeds) against latency ratio.
 
@@ -55,6 +62,7 @@ def front_info(
         teacher: the teacher's accuracy, in points.
         majority: the mean over tasks of always answering the most frequent class, in points.
         reference: what latency is divided by.
+        max_latency_ms: a cap, drawn where so many milliseconds were measured for the ratio.
     """
     unit = sorted(
         point.latency_ms / point.latency_ratio for point in points if point.latency_ms and point.latency_ratio
@@ -67,6 +75,7 @@ def front_info(
         joined=True,
         teacher=teacher,
         majority=majority,
+        cap=max_latency_ms / unit[len(unit) // 2] if max_latency_ms is not None and unit else None,
     )
 
 
@@ -200,6 +209,9 @@ def _draw_lines(axes: Axes, info: ScatterInfo) -> None:
     if info.joined and len(members) > 1:
         across, up = [dot.x for dot in members], [dot.accuracy for dot in members]
         axes.plot(across, up, color=BLUE, linewidth=1.0, alpha=0.55, zorder=2)
+    left, right = axes.get_xlim()
+    if info.cap is not None and left <= info.cap <= right:
+        axes.axvline(info.cap, linestyle="-.", color=VERMILION, linewidth=1.3, zorder=1, label="cap on latency")
     for value, name, style, colour in (
         (info.teacher, "teacher", "--", GREEN),
         (info.majority, "majority class", ":", BLACK),

@@ -1,6 +1,6 @@
 """Under which conditions a latency is measured, as a value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 Runtime = Literal["eager", "compile", "cuda-graph", "folded", "onnx", "onnx-int8"]
@@ -61,6 +61,14 @@ class LatencyCase:
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         parts = [self.runtime, self.device, *([self.dtype] if self.dtype != "float32" else []), threads]
         return ", ".join([*parts, f"{self.batch} x {self.length}"])
+
+    def on(self, device: str) -> "LatencyCase":
+        """The same case on a device; what is deployed is timed on the CPU, wherever the study trains.
+
+        >>> LatencyCase(runtime="onnx", batch=1, length=128).on("cuda").device
+        'cpu'
+        """
+        return replace(self, device="cpu" if self.runtime in DEPLOYED else device)
 
 
 PAPER = LatencyCase(batch=1, length=128)

@@ -15,13 +15,14 @@ from typing import Any
 
 import torch
 
+from model_zoo.config import EncoderConfig
 from model_zoo.student import Student
 from search.allocator import keep_freed_memory
-from search.latency.case import LatencyCase
+from search.latency.case import DEPLOYED, LatencyCase
 from search.latency.interleave import Timed, interleave
 from search.latency.lock import measurement_lock
 from search.latency.protocol import Protocol
-from search.latency.runtimes import check_runtime, forward
+from search.latency.runtimes import check_fit, check_runtime, check_threads, forward
 from search.latency.session import LatencySeries, LatencySession, NamedSeries, Outcome, Unmeasured
 from search.latency.stopping import refusal, stopper
 from search.latency.summary import summarise
@@ -111,6 +112,26 @@ def measure_latency(
         protocol=protocol,
         unmeasured=unmeasured,
     )
+
+
+def check_measurable(reference: Student, case: LatencyCase) -> None:
+    """Refuse, before anything trains, a case in which a search's reference could not be measured.
+
+    What is deployed is exported and run once; the other runtimes are looked for, and memory counted.
+
+    Raises:
+        ValueError: a runtime, GPU or cores that are not there, a batch that does not fit, or a failed export.
+    """
+    check_threads(case)
+    try:
+        check_runtime(case)
+        if isinstance(reference, EncoderConfig):
+            check_fit(reference, case)
+        if case.runtime in DEPLOYED:
+            with torch.inference_mode():
+                forward(reference, case, seed=0)
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(f"latency cannot be measured in {case.runtime}: {_first_line(error)}") from error
 
 
 def peak_memory_bytes() -> int | None:

@@ -81,7 +81,8 @@ def read_profile(path: Path) -> DeviceProfile:
 
 def check_profile(profile: DeviceProfile, name: str, mark: str, case: LatencyCase) -> None:
     """Raises ValueError where a profile is of another space or another case than a study's."""
-    again = f"make one with `thinbert measure --profile-space {name}`"
+    wanted = f"{name} --runtime {case.runtime} --threads {case.threads}"
+    again = f"make one with `thinbert measure --profile-space {wanted}`"
     if profile.space_mark != mark:
         raise ValueError(f"a profile must be of this study's space, got one of {profile.space} that differs; {again}")
     if profile.case != case:

@@ -20,6 +20,7 @@ from model_zoo.onnx_export import needs
 from model_zoo.student import Student, student_cost
 from search.latency.case import DEPLOYED, LatencyCase
 from search.latency.deployed import deployed_pass
+from search.machine import cores
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -32,6 +33,16 @@ def check_runtime(case: LatencyCase) -> None:
         raise ValueError("runtime compile needs a C++ compiler, found none; install one (apt-get install g++)")
     if case.runtime in ("onnx", "onnx-int8"):
         needs("onnx", "onnxscript", "onnxruntime")
+
+
+def check_threads(case: LatencyCase) -> None:
+    """Raises ValueError where a case on the CPU has more threads than this process may use cores: they would wait for
+    each other."""
+    if case.device == "cpu" and case.threads > cores():
+        raise ValueError(
+            f"threads must be at most the cores that this process may use, {cores()}, got {case.threads}; "
+            "lower --threads"
+        )
 
 
 def forward(config: Student, case: LatencyCase, seed: int) -> Callable[[], None]:
@@ -47,7 +58,7 @@ def forward(config: Student, case: LatencyCase, seed: int) -> Callable[[], None]
     """
     if isinstance(config, BiLSTMConfig):
         return _bilstm_forward(config, case, seed)
-    _check_fit(config, case)
+    check_fit(config, case)
     device = torch.device(case.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -110,7 +121,8 @@ def free_bytes(device: str) -> int | None:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
-def _check_fit(config: EncoderConfig, case: LatencyCase) -> None:
+def check_fit(config: EncoderConfig, case: LatencyCase) -> None:
+    """Raises ValueError where a case is longer than the encoder, or certainly does not fit into memory."""
     if case.length > config.max_positions:
         raise ValueError(
             f"latency at length {case.length} needs max_positions of at least that, got {config.max_positions}; "

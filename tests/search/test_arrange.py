@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from search import arrange as arrange_module
-from search.arrange import arrange, cores, drop_outputs_of, dropping
+from search.arrange import arrange, drop_outputs_of, dropping
 from search.fingerprint import fingerprint
+from search.machine import cores
 from search.record import TrialRecord
 from search.trial import TrialSpec
 from search.worker import Home, Job

@@ -9,8 +9,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from search.aim import Aim, aim_of, constraints, objective_values
 from search.fingerprint import fingerprint
-from search.record import Proposal
+from search.record import Measurement, Proposal
 from search.storage import Proposed, front, open_study, planned_proposals, propose, tell
 
 Told = list[tuple[Proposal, Any]]
@@ -212,6 +213,84 @@ def test_a_database_that_agrees_is_used_as_it_is(tmp_path: Path, wide: Any, outc
     study, told = run(path, wide, outcome, generations=1)
     study.set_user_attr("seen by", "a person")
     assert open_study(path, "tiny-search", told).user_attrs == {"seen by": "a person"}
+
+
+# A cap on latency
+
+CAPPED = Aim(max_latency_ms=10.0)
+
+
+def with_ms(record: Any, latency_ms: float) -> Any:
+    measured = Measurement(metric="latency_ms", value=latency_ms, unit="ms", n=20, conditions={})
+    return replace(record, measurements=(*record.measurements, measured))
+
+
+def capped(path: Path, search: Any, make_record: Any, latencies: list[float]) -> tuple[Any, Told]:
+    """A search whose trials take so long; the slower the more accurate."""
+    study = open_study(path, search.name, [], CAPPED)
+    told: Told = []
+    proposals = propose(study, search, 0, len(latencies), set())
+    marks = list(dict.fromkeys(fingerprint(one.spec) for one in proposals))
+    for one in proposals:
+        latency_ms = latencies[marks.index(fingerprint(one.spec))]
+        record = with_ms(make_record(one.spec, accuracy=50.0 + latency_ms, ratio=latency_ms / 20), latency_ms)
+        tell(study, one.proposal, record, CAPPED)
+        told.append((one.proposal, record))
+    return study, told
+
+
+def test_optuna_is_told_by_how_much_a_trial_is_over_the_cap_and_the_front_is_what_meets_it(
+    tmp_path: Path, wide: Any, make_record: Any
+) -> None:
+    path = tmp_path / "optuna.db"
+    study, told = capped(path, wide, make_record, [8.0, 12.0, 10.0])
+    expected = [record.value("latency_ms") - 10.0 for _, record in told]
+    assert [trial.constraints for trial in study.get_trials()] == [{"latency_ms": excess} for excess in expected]
+    under = [record.fingerprint for _, record in told if record.value("latency_ms") <= 10.0]
+    assert set(front(study)) == set(under) and len(set(under)) == 2
+    stored = optuna.load_study(study_name="tiny-search", storage=f"sqlite:///{path}")
+    assert [trial.constraints["latency_ms"] for trial in stored.trials] == expected
+    rebuilt = open_study(tmp_path / "rebuilt.db", "tiny-search", told, CAPPED)
+    assert [trial.constraints for trial in rebuilt.get_trials()] == [trial.constraints for trial in study.get_trials()]
+    assert describe(rebuilt) == describe(study) and front(rebuilt) == front(study)
+
+
+def test_where_nothing_meets_the_cap_the_nearest_miss_stands_for_the_front(
+    tmp_path: Path, wide: Any, make_record: Any
+) -> None:
+    study, told = capped(tmp_path / "optuna.db", wide, make_record, [14.0, 12.0, 30.0])
+    assert study.best_trials == []
+    assert front(study) == [next(record.fingerprint for _, record in told if record.value("latency_ms") == 12.0)]
+
+
+def test_a_database_of_another_cap_or_none_is_rebuilt(tmp_path: Path, wide: Any, make_record: Any) -> None:
+    path = tmp_path / "optuna.db"
+    _, told = capped(path, wide, make_record, [8.0, 12.0])
+    for aim, excess in ((Aim(), None), (Aim(max_latency_ms=5.0), 3.0), (CAPPED, -2.0)):
+        study = open_study(path, "tiny-search", told, aim)
+        assert study.get_trials()[0].constraints.get("latency_ms") == excess
+
+
+def test_a_capped_search_goes_on_proposing_with_what_it_was_told(tmp_path: Path, wide: Any, make_record: Any) -> None:
+    study, told = capped(tmp_path / "optuna.db", wide, make_record, [8.0, 12.0, 14.0, 9.0])
+    found = propose(study, wide, 1, 2, {record.fingerprint for _, record in told})
+    assert len({fingerprint(one.spec) for one in found} - {record.fingerprint for _, record in told}) == 2
+
+
+def test_what_has_no_score_in_the_form_that_is_timed_or_no_milliseconds_for_the_cap_has_no_values(
+    tmp_path: Path, make_search: Any, make_record: Any
+) -> None:
+    search = make_search()
+    (one,) = propose(in_memory(), search, 0, 1, set())
+    record = make_record(one.spec)
+    int8 = replace(record.measurements[0], metric="onnx-int8/validation/accuracy", value=68.0)
+    aim = aim_of(replace(search, latency=replace(search.latency, runtime="onnx-int8")))
+    scored = replace(record, measurements=(*record.measurements, int8))
+    assert objective_values(record, aim) is None and objective_values(scored, aim) == [68.0, 0.5]
+    assert objective_values(record, CAPPED) is None and objective_values(record, Aim()) == [70.0, 0.5]
+    assert objective_values(with_ms(record, 3.0), CAPPED) == [70.0, 0.5]
+    assert constraints(record, CAPPED) == constraints(with_ms(record, 3.0), Aim()) == {}
+    assert constraints(with_ms(record, 3.0), CAPPED) == {"latency_ms": -7.0}
 
 
 def test_every_arm_and_seed_of_an_ablation_is_an_optuna_trial(

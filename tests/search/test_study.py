@@ -224,6 +224,21 @@ def test_a_knob_of_one_choice_is_a_constant_and_not_dead(make_search: Any) -> No
     check_search(replace(search, space=space, first=()))
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"latency_rounds": 0}, "least rounds of a latency session must be a whole number of at least 1, got 0"),
+        ({"max_latency_ms": 0.0}, "max_latency_ms of a search must be above 0 and finite, got 0.0"),
+        ({"max_latency_ms": float("nan")}, "max_latency_ms of a search must be above 0 and finite, got nan"),
+    ],
+)
+def test_a_latency_that_cannot_be_measured_or_met_is_refused(
+    make_search: Any, fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        check_search(make_search(**fields))
+
+
 def test_a_search_without_trials_is_refused(make_search: Any) -> None:
     with pytest.raises(ValueError, match=r"^a search needs at least 1 trial, got 0$"):
         check_search(make_search(num_trials=0))

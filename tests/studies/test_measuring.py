@@ -72,6 +72,11 @@ def test_measure_prints_a_table_writes_records_and_draws_and_names_what_it_could
             "runtime must be one of eager, compile, cuda-graph, folded, onnx, onnx-int8; got 'onyx'",
         ),
         (["bert-tiny", "--batch", "10000000"], "a batch of 10000000 x 128 needs at least"),
+        (["bert-tiny", "--threads", "4096"], "threads must be at most the cores that this process may use, "),
+        (
+            ["--profile-space", "student-search", "--threads", "4096"],
+            "threads must be at most the cores that this process",
+        ),
         ([], "measure needs at least one name, got none"),
         (["bert-tiny", "--profile-space", "student-search"], "measures a space, got the name 'bert-tiny' too"),
         (["--profile-space", "knowledge-transfer"], "--profile-space needs a search, got 'knowledge-transfer'"),
@@ -110,6 +115,12 @@ def _refuses_others(found: DeviceProfile, path: Path) -> None:
         check_profile(found, "other", other, found.case)
     with pytest.raises(ValueError, match="a profile must be of the case eager, cpu, 1 thread, 1 x 5, got eager, cpu"):
         check_profile(found, "student-search", found.space_mark, LatencyCase(batch=1, length=5))
+    deployed = replace(found.case, runtime="onnx-int8", threads=2)
+    for case, got in ((replace(found.case, threads=2), "cpu, 2 threads"), (deployed, "onnx-int8, cpu, 2 threads")):
+        with pytest.raises(
+            ValueError, match=rf"must be of the case .*{got}, .*, got eager, cpu, 1 thread.* --threads 2`"
+        ):
+            check_profile(found, "student-search", found.space_mark, case)
     path.write_text(json.dumps({**to_json(found), "schema": 9}))
     with pytest.raises(ValueError, match="schema must be 1, got 9; this profile is of another version"):
         read_profile(path)

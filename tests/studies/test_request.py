@@ -1,11 +1,13 @@
 """What a user asks for becomes sources and first configurations, or one line that says what is wrong with it."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from search.aim import aim_of
 from search.data.source import TaskFile
 from search.study import Ablation, Search, check_search
 from studies.catalogue import load_study
@@ -42,6 +44,11 @@ def ablation(tmp_path_factory: pytest.TempPathFactory) -> Ablation:
         ({"workers": -2}, "--workers must be at least 1, got -2"),
         ({"trials": 0}, "--trials must be at least 1, got 0"),
         ({"device": "tpu"}, "--device must be auto, cpu or cuda; got 'tpu'"),
+        ({"threads": 0}, "--threads must be at least 1, got 0"),
+        ({"max_latency_ms": 0.0}, "--max-latency-ms must be above 0 and finite, got 0"),
+        ({"max_latency_ms": -2.5}, "--max-latency-ms must be above 0 and finite, got -2.5"),
+        ({"max_latency_ms": float("nan")}, "--max-latency-ms must be above 0 and finite, got nan"),
+        ({"max_latency_ms": float("inf")}, "--max-latency-ms must be above 0 and finite, got inf"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused(fields: dict[str, Any], message: str) -> None:
@@ -141,12 +148,42 @@ def test_wanted_configurations_come_after_the_papers(search: Search) -> None:
     assert apply_request(request(), search) == search
 
 
-@pytest.mark.parametrize("fields", [{"trials": 3}, {"first": ("num_heads=2",)}])
-def test_an_ablation_takes_neither_trials_nor_configurations(ablation: Ablation, fields: dict[str, Any]) -> None:
-    message = "knowledge-transfer compares planned arms; --trials, --try and --profile are for searches"
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"trials": 3}, "--trials"),
+        ({"first": ("num_heads=2",)}, "--try"),
+        ({"runtime": "onnx"}, "--runtime"),
+        ({"threads": 1}, "--threads"),
+        ({"max_latency_ms": 2.0}, "--max-latency-ms"),
+    ],
+)
+def test_an_ablation_takes_nothing_that_only_searches_have(
+    ablation: Ablation, fields: dict[str, Any], name: str
+) -> None:
+    message = f"knowledge-transfer compares planned arms; {name} is for searches, leave it out"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         apply_request(request(**fields), ablation)
     assert apply_request(request(), ablation) is ablation
+
+
+def test_runtime_threads_and_cap_become_the_searchs_own(search: Search) -> None:
+    found = apply_request(request(runtime="onnx-int8", threads=2, max_latency_ms=1.5), search)
+    assert isinstance(found, Search)
+    assert found.latency == replace(search.latency, runtime="onnx-int8", threads=2) and found.max_latency_ms == 1.5
+    assert aim_of(found).objectives == ("onnx-int8/validation/accuracy", "latency_ratio")
+    assert aim_of(search).objectives == ("validation/accuracy", "latency_ratio")
+    on_gpu = replace(search, latency=replace(search.latency, device="cuda"))
+    for runtime, device in (("folded", "cpu"), ("cuda-graph", "cuda"), (None, "cuda")):
+        timed = apply_request(request(runtime=runtime), on_gpu, "cuda")
+        assert timed.latency.device == device and timed.latency.on("cuda").device == device
+
+
+def test_a_runtime_that_is_none_or_needs_another_device_is_refused(search: Search) -> None:
+    with pytest.raises(ValueError, match=r"^runtime must be one of eager, .*, onnx-int8; got .onyx.$"):
+        apply_request(request(runtime="onyx"), search)
+    with pytest.raises(ValueError, match=r"^runtime cuda-graph needs a GPU, got device .cpu.; use device cuda or"):
+        apply_request(request(runtime="cuda-graph"), search)
 
 
 def test_a_knob_that_is_left_out_takes_the_papers_value(search: Search) -> None:
@@ -184,8 +221,6 @@ def test_a_configuration_outside_the_space_is_refused(search: Search, text: str,
 
 
 def test_a_combination_that_no_encoder_can_have_is_refused(search: Search) -> None:
-    from dataclasses import replace
-
     def space(trial: Any) -> Any:
         width = trial.suggest_categorical("bottleneck_size", [16, 24])
         return replace(

@@ -4,6 +4,7 @@ import gc
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -16,11 +17,12 @@ import torch
 
 from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.config import EncoderConfig
+from model_zoo.deploy import FoldedEncoder
 from model_zoo.encoder import Encoder
 from search.latency.case import DEPLOYED, LatencyCase
 from search.latency.deployed import deployed_pass
 from search.latency.lock import lock_path, measurement_lock
-from search.latency.measure import measure_latency, measure_until_kept, peak_memory_bytes
+from search.latency.measure import check_measurable, measure_latency, measure_until_kept, peak_memory_bytes
 from search.latency.protocol import fixed_rounds
 from search.latency.runtimes import free_bytes
 from search.latency.session import LatencySession
@@ -38,6 +40,7 @@ TINY = EncoderConfig(
     max_positions=16,
 )
 CASE = LatencyCase(batch=2, length=8)
+ONE_ROUND = fixed_rounds(1, warmup=1)
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +125,49 @@ def test_a_batch_that_does_not_fit_is_refused_before_it_is_tried() -> None:
     huge = LatencyCase(batch=10**9, length=16)
     with pytest.raises(ValueError, match=r"a batch of 1000000000 x 16 needs at least .* GB .* are free; use a smaller"):
         measure_latency({}, TINY, huge, seed=0, protocol=fixed_rounds(1))
+
+
+def test_a_candidate_that_cannot_be_exported_is_named_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    from search.latency import deployed
+
+    export = deployed.export_onnx
+
+    def failing(network: FoldedEncoder, *about: object, **options: object) -> None:
+        if len(network.blocks) == 2:
+            raise ValueError("torch could not export the network to ONNX: no such operator")
+        export(network, *about, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(deployed, "export_onnx", failing)
+    case = replace(CASE, runtime="onnx-int8")
+    session = measure_latency({"two": replace(TINY, num_layers=2), "one": TINY}, TINY, case, seed=0, protocol=ONE_ROUND)
+    assert [candidate.name for candidate in session.candidates] == ["one"]
+    assert [(one.name, one.reason) for one in session.unmeasured] == [
+        ("two", "torch could not export the network to ONNX: no such operator")
+    ]
+    with pytest.raises(
+        ValueError, match=r"^latency cannot be measured in onnx-int8: torch could not export .* operator$"
+    ):
+        check_measurable(replace(TINY, num_layers=2), case)
+
+
+def test_what_a_search_cannot_measure_is_refused_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_measurable(TINY, CASE)
+    with pytest.raises(
+        ValueError, match=r"^threads must be at most the cores that this process may use, \d+, got 4096; "
+    ):
+        check_measurable(TINY, replace(CASE, threads=4096))
+    if free_bytes("cpu") is not None:
+        with pytest.raises(
+            ValueError, match=r"^latency cannot be measured in eager: a forward pass must fit into memory"
+        ):
+            check_measurable(TINY, replace(CASE, batch=10**9))
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    message = (
+        "latency cannot be measured in onnx-int8: ONNX needs the package onnxruntime, which is not installed; pip "
+        "install 'thinbert[onnx]'"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        check_measurable(TINY, replace(CASE, runtime="onnx-int8"))
 
 
 def test_a_session_with_too_wide_a_control_is_done_again_and_then_given_up() -> None:
