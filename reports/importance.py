@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.records import Record
 
@@ -75,10 +76,9 @@ def knob_importance(
         return Importance(
             objective=objective, num_trials=len(trials), knobs=(), reason="all trials have the same value"
         )
-    params = [entry for entry, _ in trials]
-    found = _divergences(params, values.tolist(), maximize)
     generator = np.random.default_rng(0)
-    shuffled = [_divergences(params, generator.permutation(values).tolist(), maximize) for _ in range(NUM_SHUFFLES)]
+    shuffles = [values, *(generator.permutation(values) for _ in range(NUM_SHUFFLES))]
+    found, *shuffled = _divergences([entry for entry, _ in trials], [-row if maximize else row for row in shuffles])
     total = sum(found.values()) or 1.0
     knobs = [
         KnobImportance(
@@ -132,22 +132,31 @@ def _read_params(trial: Record) -> _Params | None:
     return _Params(values=values, distributions=distributions)
 
 
-def _divergences(trials: list[_Params], objective: Sequence[float], maximize: bool) -> dict[str, float]:
-    """PED-ANOVA on a study in memory; the log level of optuna is put back as it was."""
+def _divergences(trials: list[_Params], losses: Sequence[NDArray[np.float64]]) -> list[dict[str, float]]:
+    """PED-ANOVA on a study in memory, once for every row of losses; the log level of optuna is put back as it was.
+
+    The trials are made once: with thousands, making them takes far longer than what is asked of them.
+    """
     import optuna
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        study = optuna.create_study(direction="maximize" if maximize else "minimize")
+        study = optuna.create_study(direction="minimize")
         study.add_trials(
-            optuna.create_trial(params=dict(trial.values), distributions=dict(trial.distributions), value=float(number))
-            for trial, number in zip(trials, objective, strict=True)
+            optuna.create_trial(params=dict(trial.values), distributions=dict(trial.distributions), value=0.0)
+            for trial in trials
         )
         evaluator = PedAnovaImportanceEvaluator(target_quantile=TARGET_QUANTILE)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `normalize` is one
-            return get_param_importances(study, evaluator=evaluator, normalize=False)
+            warnings.filterwarnings("ignore", ".*to achieve low `target` values")  # as the losses are
+            return [
+                get_param_importances(
+                    study, evaluator=evaluator, normalize=False, target=lambda trial, row=row: float(row[trial.number])
+                )
+                for row in losses
+            ]
     finally:
         optuna.logging.set_verbosity(level)

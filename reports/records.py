@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.cleaning import clean
+from reports.foreign import without_foreign
 from reports.sessions import Session, read_sessions
 from search.files import read_json
 
@@ -62,8 +63,9 @@ def read_run(folder: Path) -> Run:
         else:
             records.append(record)
     records.sort(key=lambda record: (first_number(record), record["fingerprint"]))
+    kept, foreign = without_foreign(records, study)
     name = str(study.get("name") or folder.resolve().name)
-    run = Run(name=clean(name), study=study, records=tuple(records), problems=tuple(problems))
+    run = Run(name=clean(name), study=study, records=tuple(kept), problems=(*problems, *foreign))
     if not run.needs_sessions:
         return run
     sessions, more = read_sessions(folder)
@@ -188,8 +190,9 @@ def _read_study(path: Path) -> tuple[Record, list[str]]:
     content, problem = _load(path)
     if problem:
         return {}, [f"study.json: {problem}"]
-    if not isinstance(content, dict) or content.get("schema", SCHEMA) != SCHEMA:
-        return {}, [f"study.json: not a study of schema {SCHEMA}"]
+    problem = _schema_problem({"schema": SCHEMA, **content} if isinstance(content, dict) else content, "study")
+    if problem:
+        return {}, [f"study.json: {problem}; the question, the scale and the baseline are not known"]
     if "study" in content and "name" not in content:
         content["name"] = content["study"]
     return clean(content), []
@@ -201,7 +204,7 @@ def _read_trial(path: Path) -> tuple[Record | None, str]:
         return None, problem
     problem = _trial_problem(content)
     if not problem and content["fingerprint"] != path.stem:
-        problem = f"holds the trial {content['fingerprint']}"
+        problem = f"holds the trial {content['fingerprint']}: a copy or a renamed file"
     if problem:
         return None, problem
     content["reason"] = str(content.get("reason") or "")
@@ -223,9 +226,20 @@ def _load(path: Path) -> tuple[Any, str]:
         return None, "is not JSON but damaged; the same run again moves it aside and trains that trial anew"
 
 
+def _schema_problem(content: Any, what: str) -> str:
+    """Why a document is none of this version's; empty where it is."""
+    found = content.get("schema") if isinstance(content, dict) else None
+    if found == SCHEMA:
+        return ""
+    if isinstance(found, int) and found > SCHEMA:
+        return f"is a {what} of schema {found}, newer than the {SCHEMA} that this version reads; update thinbert"
+    return f"is not a {what} of schema {SCHEMA}"
+
+
 def _trial_problem(content: Any) -> str:
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        return f"is not a trial of schema {SCHEMA}"
+    problem = _schema_problem(content, "trial")
+    if problem:
+        return problem
     if not isinstance(content.get("fingerprint"), str) or content.get("status") not in STATUSES:
         return f"has no fingerprint or no status out of {', '.join(STATUSES)}"
     if not isinstance(content.get("spec"), dict) or not isinstance(content["spec"].get("student"), dict):
