@@ -72,7 +72,9 @@ def write_book(run_folders: Sequence[Path], out: Path) -> Path:
     """
     chapters, skipped = _chapters(run_folders)
     if not chapters:
-        raise ValueError(f"a book needs at least one run folder, got {', '.join(map(str, run_folders)) or 'none'}")
+        beside = [f"{path.name}: lies beside runs" for path in run_folders if path.name in NOT_RUNS]
+        got = "; ".join([*skipped, *beside]) or "none"
+        raise ValueError(f"a book needs at least one run folder that can be reported, got {got}")
     for chapter in chapters:
         write_page(chapter.run, out / chapter.folder, in_book=True)
     every = [verdict for chapter in chapters for verdict in chapter.verdicts]

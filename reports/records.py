@@ -20,6 +20,7 @@ Record = dict[str, Any]
 
 SCHEMA = 1
 STATUSES = ("complete", "diverged", "failed")
+DAMAGED = "is not JSON but damaged"
 LATENCY_METRICS = ("latency_ms", "latency_ratio")
 
 
@@ -189,7 +190,7 @@ def _read_study(path: Path) -> tuple[Record, list[str]]:
         return {}, ["study.json: missing, so the question, the scale and the baseline are not recorded"]
     content, problem = _load(path)
     if problem:
-        return {}, [f"study.json: {problem}"]
+        return {}, [f"study.json: {problem}; the question, the scale and the baseline are not known"]
     problem = _schema_problem({"schema": SCHEMA, **content} if isinstance(content, dict) else content, "study")
     if problem:
         return {}, [f"study.json: {problem}; the question, the scale and the baseline are not known"]
@@ -200,9 +201,9 @@ def _read_study(path: Path) -> tuple[Record, list[str]]:
 
 def _read_trial(path: Path) -> tuple[Record | None, str]:
     content, problem = _load(path)
-    if problem:
-        return None, problem
-    problem = _trial_problem(content)
+    if problem == DAMAGED:
+        problem += "; the same run again moves it aside and trains that trial anew"
+    problem = problem or _trial_problem(content)
     if not problem and content["fingerprint"] != path.stem:
         problem = f"holds the trial {content['fingerprint']}: a copy or a renamed file"
     if problem:
@@ -212,9 +213,15 @@ def _read_trial(path: Path) -> tuple[Record | None, str]:
     for item in content["measurements"]:
         item["conditions"] = item.get("conditions") or {}
     content["trials"] = [trial for trial in content.get("trials") or [] if isinstance(trial, dict)]
-    content["curves"] = [point for point in content.get("curves") or [] if _is_curve_point(point)]
+    curves = [_curve_point(point) for point in content.pop("curves", None) or [] if _is_curve_point(point)]
     content["provenance"] = content["provenance"] if isinstance(content.get("provenance"), dict) else {}
-    return clean(content), ""
+    return {**clean(content), "curves": curves}, ""
+
+
+def _curve_point(point: Record) -> Record:
+    """Most of a file are these: they are cleaned field by field."""
+    return {"stage": clean(point["stage"]), "step": point["step"], "metric": clean(point["metric"]),
+            "value": point["value"]}  # fmt: skip
 
 
 def _load(path: Path) -> tuple[Any, str]:
@@ -223,7 +230,7 @@ def _load(path: Path) -> tuple[Any, str]:
     except OSError as error:
         return None, f"cannot be read ({error.strerror})"
     except (ValueError, RecursionError):
-        return None, "is not JSON but damaged; the same run again moves it aside and trains that trial anew"
+        return None, DAMAGED
 
 
 def _schema_problem(content: Any, what: str) -> str:
