@@ -158,7 +158,7 @@ PAGES = {
     ),
     "one seed of an ablation": Odd(
         make=lambda s, c, folder: ablation(s, c, folder, {"bare": [70.0], "transfer": [74.0]}),
-        says=("Not decided", "Too few pairs for any verdict. With 1 pair the sign-flip p", "No forecast from one seed."),
+        says=("Not decided", "Too few pairs for any verdict. With 1 pair the", "No forecast from one seed."),
         never=("Reproduced:",),
     ),
     "one seed of a search": Odd(make=one_seed_search, says=("One seed. Every accuracy here comes from a single",)),
@@ -238,7 +238,7 @@ PAGES = {
     ),
     "a truncated study.json": Odd(
         make=truncated_study,
-        says=("study.json: is not JSON but damaged; the question, the scale and the baseline are not known", "3 trials"),
+        says=("study.json: is not JSON but damaged; the question, the scale and the baseline are not", "3 trials"),
         never=("moves it aside",),
     ),
     "refused and damaged measuring sessions": Odd(
@@ -250,7 +250,7 @@ PAGES = {
         ),
     ),
     "values of the wrong kind": Odd(
-        make=damaged_shapes, says=("12 trials: 12 complete.", "bare not trained at seed 1", "commit 5")
+        make=damaged_shapes, says=("12 trials: 12 complete.", "5 (1 trial)")
     ),
 }  # fmt: skip
 
