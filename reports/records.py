@@ -108,6 +108,23 @@ def interval_of(record: Record, metric: str, split: str | None = None) -> tuple[
     return (float(interval["low"]), float(interval["high"])) if interval else None
 
 
+def curve_points(record: Record) -> list[Record]:
+    """The points of a trial's learning curves that are points, cleaned.
+
+    Here and not for every trial that is read: they are most of a file, and few trials are drawn.
+    """
+    return [
+        {
+            "stage": clean(point["stage"]),
+            "step": point["step"],
+            "metric": clean(point["metric"]),
+            "value": point["value"],
+        }
+        for point in record["curves"]
+        if _is_curve_point(point)
+    ]
+
+
 def task_metrics(records: Iterable[Record]) -> list[str]:
     """Names such as `agreement/accuracy` of single tasks' test scores, sorted, a task's primary metric first."""
     found: dict[str, bool] = {}
@@ -213,15 +230,9 @@ def _read_trial(path: Path) -> tuple[Record | None, str]:
     for item in content["measurements"]:
         item["conditions"] = item.get("conditions") or {}
     content["trials"] = [trial for trial in content.get("trials") or [] if isinstance(trial, dict)]
-    curves = [_curve_point(point) for point in content.pop("curves", None) or [] if _is_curve_point(point)]
+    curves = content.pop("curves", None) or []
     content["provenance"] = content["provenance"] if isinstance(content.get("provenance"), dict) else {}
     return {**clean(content), "curves": curves}, ""
-
-
-def _curve_point(point: Record) -> Record:
-    """Most of a file are these: they are cleaned field by field."""
-    return {"stage": clean(point["stage"]), "step": point["step"], "metric": clean(point["metric"]),
-            "value": point["value"]}  # fmt: skip
 
 
 def _load(path: Path) -> tuple[Any, str]:
