@@ -127,7 +127,6 @@ def _check_page(text: str, evil: str) -> None:
         if name in ("href", "src"):
             assert (value or "").startswith(("#", "../index.html", "index.html", "methods.html", "run-cpu/"))
     shown = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text.split("</style>")[1])).split())
-    assert "49" not in re.findall(r"\b49\b", shown), "a name is no template"
     if "<h1>How a verdict" not in text:
         assert " ".join(clean(evil).split()) in shown or " ".join(clean(evil).split()) in html.unescape(text)
 
