@@ -6,7 +6,8 @@ from markupsafe import Markup
 
 from reports.contrast import LEVEL, PRIMARY, SMALLEST_NUM_PAIRS, Contrast, margin_of, num_left_out
 from reports.contrast_tables import interval_text, lost_text, p_text, primary
-from reports.findings import about_divergence, about_latency, about_majority, about_scale, counted
+from reports.findings import about_divergence, about_files, about_latency, about_majority, about_scale, counted
+from reports.mixed import about_mixture
 from reports.points import Point
 from reports.readable import in_points, plural, signed
 from reports.records import Run
@@ -99,7 +100,7 @@ def ablation_conclusions(run: Run, points: list[Point], contrasts: Sequence[Cont
     if any(contrast.metric != PRIMARY for contrast in contrasts):
         text = "Single tasks are shown with intervals and without verdicts: with many tasks some difference stands out "
         found.append(Markup(text + "by chance. They suggest what to ask next."))
-    found += about_divergence(run)
+    found += [*about_divergence(run), *about_files(run), *about_mixture(run)]
     return [*found, *about_majority(run, points), *about_latency(run), *about_scale(run)]
 
 

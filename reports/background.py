@@ -6,6 +6,7 @@ from typing import Any
 from reports.readable import DASH, MISSING
 from reports.records import Record, Run
 from reports.sections import Cell, Table
+from reports.training_time import time_facts
 
 
 def scaling_table(study: Record) -> Table:
@@ -77,6 +78,7 @@ def provenance(run: Run) -> list[tuple[str, str]]:
         ("first trial started", min((str(item["started"]) for item in kept if item.get("started")), default=MISSING)),
         ("last trial finished", max((str(item["finished"]) for item in kept if item.get("finished")), default=MISSING)),
         ("restarts of trials", str(sum(n for item in kept if isinstance(n := item.get("restarts"), int)))),
+        *time_facts(run.records),
         *_raced_rates(run.study),
     ]
     return facts

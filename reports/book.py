@@ -5,7 +5,7 @@ claims.csv, claims.json and results.md.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,20 +20,21 @@ from reports.claim_tables import (
     num_lost,
 )
 from reports.claim_text import methods
+from reports.cleaning import clean
 from reports.conclusions import concluded
 from reports.contrast_tables import p_text
 from reports.decision import Outcome
 from reports.export import write_table
-from reports.page import render, write_report
+from reports.mixed import made_with
+from reports.page import render, write_page
+from reports.paper_tables import paper_tables
 from reports.readable import DASH, duration, plural
-from reports.records import Record, Run, read_run, value_of
+from reports.records import Record, Run, read_run
 from reports.results import Concluded, results
 from reports.sections import Cell, Table
+from reports.training_time import training_time
 from reports.verdict import Verdict, verdicts
 from search.files import write_whole
-from search.predict import predict
-from search.trial import TrialSpec
-from search.values import from_json
 
 SIGNS: dict[Outcome, str] = {"reproduced": "◆", "contradicted": "✕", "equivalent": "■", "inconclusive": "○"}
 """Verdicts are told apart by word and sign; colour comes third."""
@@ -72,9 +73,11 @@ def write_book(run_folders: Sequence[Path], out: Path) -> Path:
     """
     chapters, skipped = _chapters(run_folders)
     if not chapters:
-        raise ValueError(f"a book needs at least one run folder, got {', '.join(map(str, run_folders)) or 'none'}")
-    for (path, _), chapter in zip(_runs(run_folders), chapters, strict=True):
-        write_report(path, out / chapter.folder, in_book=True)
+        beside = [f"{path.name}: lies beside runs" for path in run_folders if path.name in NOT_RUNS]
+        got = "; ".join([*skipped, *beside]) or "none"
+        raise ValueError(f"a book needs at least one run folder that can be reported, got {got}")
+    for chapter in chapters:
+        write_page(chapter.run, out / chapter.folder, in_book=True)
     every = [verdict for chapter in chapters for verdict in chapter.verdicts]
     rows = [{"study": one.title, **row} for one in chapters for row in claim_rows(one.verdicts)]
     write_table(out, "claims", rows, ("study", *CLAIM_COLUMNS))
@@ -160,16 +163,13 @@ def margins(every: Sequence[Verdict]) -> Table:
 def work_table(chapters: Sequence[Chapter]) -> Table:
     """Trials and processor time of every study, what an earlier one trained counted there; predicted beside actual."""
     seen: set[str] = set()
-    rows = []
-    total = [0, 0, 0.0, 0.0]
+    rows, every = [], list[Record]()
     for chapter in chapters:
-        records = chapter.run.records
-        new = [record for record in records if record["fingerprint"] not in seen]
+        new = [record for record in chapter.run.records if record["fingerprint"] not in seen]
         seen |= {record["fingerprint"] for record in new}
-        numbers = [len(records), len(new), _actual(new), _predicted(new)]
-        total = [whole + part for whole, part in zip(total, numbers, strict=True)]
-        rows.append(_work_row(chapter.title, numbers))
-    rows.append(_work_row("in all", total))
+        every += new
+        rows.append(_work_row(chapter.title, len(chapter.run.records), new))
+    rows.append(_work_row("in all", sum(len(chapter.run.records) for chapter in chapters), every))
     heads = ("study", "trials", "first seen here", "time of one core", "predicted")
     return Table(heads=heads, numeric=(False, *[True] * 4), rows=tuple(rows))
 
@@ -177,10 +177,10 @@ def work_table(chapters: Sequence[Chapter]) -> Table:
 def work_notes(chapters: Sequence[Chapter]) -> list[str]:
     """What else there is to know of how the trials were made."""
     records = [record for chapter in chapters for record in chapter.run.records]
-    made = [record["provenance"] for record in records]
-    commits = sorted({str(one["commit"])[:8] for one in made if one.get("commit")})
-    torches = sorted({str(one.get("versions", {}).get("torch", "not recorded")) for one in made})
-    dirty = sum(bool(one.get("dirty")) for one in made)
+    made = [made_with(record) for record in records]
+    commits = sorted({one["commit"] for one in made if "commit" in one})
+    torches = sorted({one.get("torch", "not recorded") for one in made})
+    dirty = sum(bool(record["provenance"].get("dirty")) for record in records)
     notes = [f"Commits of the trials: {', '.join(commits) or 'not recorded'}; torch {', '.join(torches)}."]
     if len(commits) > 1 or len(torches) > 1:
         notes.append("The trials are of several versions; each study's page says which.")
@@ -193,29 +193,24 @@ def work_notes(chapters: Sequence[Chapter]) -> list[str]:
 
 
 def _chapters(run_folders: Sequence[Path]) -> tuple[list[Chapter], list[str]]:
-    chapters, used = [], set[str]()
-    for path, run in _runs(run_folders):
+    chapters, skipped, used = [], list[str](), set[str]()
+    for path in run_folders:
+        if path.name in NOT_RUNS:
+            continue
+        if not (path / "study.json").is_file():
+            skipped.append(f"{path.name}: {'no run folder, it has no study.json' if path.is_dir() else 'no folder'}")
+            continue
         folder = path.resolve().name
         while folder in used:
             folder += "-again"
-        used.add(folder)
-        chapters.append(Chapter(run=run, verdicts=verdicts(run), folder=folder))
-    skipped = [
-        f"{path.name}: {_why_not(path)}" for path in run_folders if path.name not in NOT_RUNS and not _is_run(path)
-    ]
+        run = read_run(path)
+        try:
+            paper_tables(run)  # what its page will read, so that one damaged declaration does not cost the book
+            chapters.append(Chapter(run=run, verdicts=verdicts(run), folder=folder))
+            used.add(folder)
+        except ValueError as error:
+            skipped.append(f"{path.name}: {clean(str(error))}")
     return chapters, skipped
-
-
-def _runs(run_folders: Iterable[Path]) -> list[tuple[Path, Run]]:
-    return [(path, read_run(path)) for path in run_folders if _is_run(path)]
-
-
-def _is_run(path: Path) -> bool:
-    return path.name not in NOT_RUNS and (path / "study.json").is_file()
-
-
-def _why_not(path: Path) -> str:
-    return "no run folder, it has no study.json" if path.is_dir() else "no folder"
 
 
 def _about_blocks(verdict: Verdict) -> str:
@@ -223,22 +218,9 @@ def _about_blocks(verdict: Verdict) -> str:
     return verdict.claim.blocks + (f", {lost} lost" if lost else "")
 
 
-def _work_row(title: str, numbers: Sequence[float]) -> tuple[Cell, ...]:
-    trials, new, actual, predicted = numbers
-    times = [Cell(text=duration(seconds) if seconds else DASH) for seconds in (actual, predicted)]
-    return (Cell(text=title), Cell(text=f"{trials:.0f}"), Cell(text=f"{new:.0f}"), *times)
-
-
-def _actual(records: Iterable[Record]) -> float:
-    return sum(value_of(record, "train_seconds") or 0.0 for record in records)
-
-
-def _predicted(records: Iterable[Record]) -> float:
-    """Of those whose spec this version can read."""
-    seconds = 0.0
-    for record in records:
-        try:
-            seconds += predict(from_json(TrialSpec, record["spec"])).train_seconds
-        except ValueError:
-            continue
-    return seconds
+def _work_row(title: str, num_trials: int, new: Sequence[Record]) -> tuple[Cell, ...]:
+    time = training_time(new)
+    note = f"{plural(time.num_compared, 'complete trial')}, took {duration(time.compared_seconds)}"
+    actual = Cell(text=duration(time.seconds) if time.num_trials else DASH)
+    predicted = Cell(text=duration(time.predicted_seconds), note=note) if time.num_compared else Cell(text=DASH)
+    return (Cell(text=title), Cell(text=f"{num_trials:,}"), Cell(text=f"{len(new):,}"), actual, predicted)

@@ -1,6 +1,7 @@
 """Texts without what names a person or a place on a disk: absolute paths are shortened."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 
@@ -13,7 +14,7 @@ def clean(value: Any) -> Any:
     {'reason': 'cannot read .../b.json'}
     """
     if isinstance(value, str):
-        return _ABSOLUTE.sub(r".../\1", _HOME.sub("~", value))
+        return _cleaned(value) if "/" in value or "\\" in value else value
     if isinstance(value, dict):
         return {clean(key): clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -21,12 +22,30 @@ def clean(value: Any) -> Any:
     return value
 
 
+@lru_cache(maxsize=4096)
+def _cleaned(text: str) -> str:
+    """The same few texts, names of stages and metrics, come again in every trial."""
+    text = _QUOTED.sub(_unquoted, text)
+    text = _NAMED_HOME.sub("~", _HOME.sub("~", text))
+    return _ABSOLUTE.sub(r".../\1", text)
+
+
+def _unquoted(found: re.Match[str]) -> str:
+    """A quoted path, which may have spaces, without them: what follows one would stay otherwise."""
+    return found[0].replace(" ", "_")
+
+
 _SEPARATOR = r"[/\\]+"
 _NAME = r"[^/\\\s'\"<>|:;,]+"
+_START = r"(?:file:/*)?(?:(?<![\w.])[A-Za-z]:)?(?<![\w.~])"
+_FOLDERS = rf"(?:{_SEPARATOR}{_NAME})*?"
+_QUOTED = re.compile(r"(?<=['\"])(?:file:/*|[A-Za-z]:)?[/\\][^'\"\n]*[/\\][^'\"\n]*(?=['\"])")
 _HOME = re.compile(
-    rf"(?:file:/*)?(?:(?<![\w.])[A-Za-z]:)?(?<![\w.~])(?:{_SEPARATOR}root\b"
-    rf"|{_SEPARATOR}(?:home|Users){_SEPARATOR}{_NAME}(?: {_NAME}(?={_SEPARATOR}))?)"
+    rf"{_START}(?:{_SEPARATOR}root\b"
+    rf"|{_FOLDERS}{_SEPARATOR}(?:home|[Uu]sers){_SEPARATOR}{_NAME}(?: {_NAME}(?={_SEPARATOR}))?)"
 )
+_NAMED_HOME = re.compile(r"(?<![\w/\\.~-])~[A-Za-z_][\w.-]*(?=[/\\])")
 _ABSOLUTE = re.compile(
-    rf"(?:file:/+|(?<![\w.~:/\\])[A-Za-z]:[/\\]+|(?<![\w.~:/\\)\]>])/(?![\s/]))(?:{_NAME}{_SEPARATOR})*({_NAME})?"
+    rf"(?:file:/+|(?<![\w.~:/\\])[A-Za-z]:[/\\]+|(?<![\w.~:/\\)\]>])(?:/(?![\s/])|\\{{2,}}(?=\w)))"
+    rf"(?:{_NAME}{_SEPARATOR})*({_NAME})?"
 )

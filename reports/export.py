@@ -10,7 +10,8 @@ from typing import Any
 
 from search.files import write_whole
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Spreadsheets read the full-width forms of a sign like the sign."""
 
 
 def disarm(cell: Any) -> Any:

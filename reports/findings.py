@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from reports.capped import about_cap, about_surety
 from reports.deployed import about_form
+from reports.mixed import about_mixture
 from reports.points import Point, validation_accuracy
 from reports.predicted import about_prediction, about_second_session
 from reports.readable import percent, plural, ratio
@@ -86,7 +87,8 @@ def conclusions(run: Run, points: list[Point]) -> list[Markup]:
         return []
     members = [point for point in points if point.on_front]
     found = [*_about_seeds(members), *_about_doubt(members), *_about_split(run), *about_divergence(run)]
-    found += [*about_form(run), *about_surety(run, points), *about_prediction(run), *about_second_session(run)]
+    found += [*about_files(run), *about_mixture(run), *about_form(run), *about_surety(run, points)]
+    found += [*about_prediction(run), *about_second_session(run)]
     return [*found, *about_majority(run, members), *about_latency(run), *about_scale(run)]
 
 
@@ -152,6 +154,15 @@ def about_divergence(run: Run) -> list[Markup]:
         text = "{} failed for reasons outside the model and says nothing about it."
         found.append(Markup(text).format(plural(failed, "trial").capitalize()))
     return found
+
+
+def about_files(run: Run) -> list[Markup]:
+    """That files of the run are in no number."""
+    if not run.problems:
+        return []
+    verb = "is" if len(run.problems) == 1 else "are"
+    text = "{} of this run could not be used and {} listed above: what they hold is missing from every number here."
+    return [Markup(text).format(plural(len(run.problems), "file").capitalize(), verb)]
 
 
 def about_majority(run: Run, members: list[Point]) -> list[Markup]:

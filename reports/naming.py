@@ -3,10 +3,11 @@
 A feed-forward width that follows the bottleneck in the baseline's proportion is not repeated.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search.trial import Change, changes
+from search.trial import Change, json_changes
 
 BASELINE_NAME = "baseline (paper's ratios)"
 IDENTITY_FIELDS = ("seed", "teacher.seed")
@@ -46,7 +47,7 @@ def point_name(spec: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> s
         student = spec.get("student") or {}
         shown = [key for key in ("bottleneck_size", "num_heads", "num_feed_forward") if key in student]
         return ", ".join(phrase(key, student[key]) for key in shown) or "unnamed"
-    relevant = [change for change in changes(baseline, spec) if not _is_identity(change[0])]
+    relevant = [change for change in json_changes(baseline, spec) if not _is_identity(change[0])]
     told = [change for change in relevant if not _follows(change, baseline, spec)]
     return ", ".join(phrase(field, after) for field, _, after in told) or BASELINE_NAME
 
@@ -56,7 +57,8 @@ def unique_names(
 ) -> list[str]:
     """One name per spec; where two would share one, the first six digits of their keys tell them apart."""
     names = [point_name(spec, baseline) for spec in specs]
-    return [name if names.count(name) == 1 else f"{name} [{key[:6]}]" for name, key in zip(names, keys, strict=True)]
+    counts = Counter(names)
+    return [name if counts[name] == 1 else f"{name} [{key[:6]}]" for name, key in zip(names, keys, strict=True)]
 
 
 def phrase(field: str, value: Any) -> str:

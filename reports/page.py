@@ -53,8 +53,11 @@ def write_report(run_folder: Path, out: Path | None = None, *, in_book: bool = F
         ValueError: `run_folder` is no run folder.
         OSError: the files could not be written.
     """
-    run = read_run(run_folder)
-    target = run_folder if out is None else out
+    return write_page(read_run(run_folder), run_folder if out is None else out, in_book=in_book)
+
+
+def write_page(run: Run, target: Path, *, in_book: bool = False) -> Path:
+    """Write the report of a run that was read; arguments and errors are those of `write_report`."""
     found = points_of(run)
     judged = contrasts(run.records, run.study) if is_ablation(run) else ()
     claims = verdicts(run)

@@ -17,6 +17,7 @@ from reports.findings import accuracy_of_teacher
 from reports.form import cap_of
 from reports.importance import Importance
 from reports.points import Point
+from reports.readable import plural
 from reports.records import Run, find_measurement, is_ablation, majority_mean, teacher_of
 from reports.verdict import Verdict
 
@@ -42,6 +43,8 @@ def _contrast_figures(run: Run, judged: tuple[Contrast, ...], folder: Path) -> d
             caption = (
                 f"Each dot is one seed: the arm minus {info.baseline}, trained on the same data in the same order."
             )
+            if info.num_left_out:
+                caption += f" {plural(info.num_left_out, 'further arm')} not drawn; the table has all."
             made[name.replace("-", "_")] = _shown(both, folder, name, title, caption)
     return made
 
@@ -111,6 +114,7 @@ def _same_encoder(run: Run) -> bool:
 
 def _shown(both: list[Figure], folder: Path, name: str, title: str, caption: str) -> Shown:
     to_png(both[0], folder / f"{name}.png")
+    both[0].set_layout_engine("none")  # laid out by that drawing: once is enough
     wide, narrow = (
         Markup(to_svg(figure, f"{name}-{width}", title, caption))
         for figure, width in zip(both, ("wide", "narrow"), strict=True)

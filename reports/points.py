@@ -6,6 +6,7 @@ chosen by what the search itself saw (the validation split, where recorded); the
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -72,8 +73,8 @@ def names(records: list[Record], baseline: Mapping[str, Any] | None) -> dict[str
     specs = [group[0]["spec"] for group in groups.values()]
     found = dict(zip(groups, unique_names(specs, list(groups), baseline), strict=True))
     arms = {key: arm for key, group in groups.items() if (arm := arm_of(group[0]))}
-    shared = [*arms.values()]
-    return found | {key: arm if shared.count(arm) == 1 else f"{arm} [{key[:6]}]" for key, arm in arms.items()}
+    shared = Counter(arms.values())
+    return found | {key: arm if shared[arm] == 1 else f"{arm} [{key[:6]}]" for key, arm in arms.items()}
 
 
 def arm_of(record: Record) -> str:

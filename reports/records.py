@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.cleaning import clean
+from reports.foreign import without_foreign
 from reports.form import as_deployed, scored_form
 from reports.sessions import Session, read_sessions
 from search.files import read_json
@@ -20,6 +21,7 @@ Record = dict[str, Any]
 
 SCHEMA = 1
 STATUSES = ("complete", "diverged", "failed")
+DAMAGED = "is not JSON but damaged"
 LATENCY_METRICS = ("latency_ms", "latency_ratio")
 
 
@@ -73,8 +75,9 @@ def _read_files(folder: Path) -> Run:
         else:
             records.append(record)
     records.sort(key=lambda record: (first_number(record), record["fingerprint"]))
+    kept, foreign = without_foreign(records, study)
     name = str(study.get("name") or folder.resolve().name)
-    run = Run(name=clean(name), study=study, records=tuple(records), problems=tuple(problems))
+    run = Run(name=clean(name), study=study, records=tuple(kept), problems=(*problems, *foreign))
     if not run.needs_sessions:
         return run
     sessions, more = read_sessions(folder)
@@ -114,6 +117,23 @@ def interval_of(record: Record, metric: str, split: str | None = None) -> tuple[
     found = find_measurement(record, metric, split)
     interval = found.get("interval") if found else None
     return (float(interval["low"]), float(interval["high"])) if interval else None
+
+
+def curve_points(record: Record) -> list[Record]:
+    """The points of a trial's learning curves that are points, cleaned.
+
+    Here and not for every trial that is read: they are most of a file, and few trials are drawn.
+    """
+    return [
+        {
+            "stage": clean(point["stage"]),
+            "step": point["step"],
+            "metric": clean(point["metric"]),
+            "value": point["value"],
+        }
+        for point in record["curves"]
+        if _is_curve_point(point)
+    ]
 
 
 def task_metrics(records: Iterable[Record]) -> list[str]:
@@ -198,9 +218,10 @@ def _read_study(path: Path) -> tuple[Record, list[str]]:
         return {}, ["study.json: missing, so the question, the scale and the baseline are not recorded"]
     content, problem = _load(path)
     if problem:
-        return {}, [f"study.json: {problem}"]
-    if not isinstance(content, dict) or content.get("schema", SCHEMA) != SCHEMA:
-        return {}, [f"study.json: not a study of schema {SCHEMA}"]
+        return {}, [f"study.json: {problem}; the question, the scale and the baseline are not known"]
+    problem = _schema_problem({"schema": SCHEMA, **content} if isinstance(content, dict) else content, "study")
+    if problem:
+        return {}, [f"study.json: {problem}; the question, the scale and the baseline are not known"]
     if "study" in content and "name" not in content:
         content["name"] = content["study"]
     return clean(content), []
@@ -208,11 +229,11 @@ def _read_study(path: Path) -> tuple[Record, list[str]]:
 
 def _read_trial(path: Path) -> tuple[Record | None, str]:
     content, problem = _load(path)
-    if problem:
-        return None, problem
-    problem = _trial_problem(content)
+    if problem == DAMAGED:
+        problem += "; the same run again moves it aside and trains that trial anew"
+    problem = problem or _trial_problem(content)
     if not problem and content["fingerprint"] != path.stem:
-        problem = f"holds the trial {content['fingerprint']}"
+        problem = f"holds the trial {content['fingerprint']}: a copy or a renamed file"
     if problem:
         return None, problem
     content["reason"] = str(content.get("reason") or "")
@@ -220,9 +241,9 @@ def _read_trial(path: Path) -> tuple[Record | None, str]:
     for item in content["measurements"]:
         item["conditions"] = item.get("conditions") or {}
     content["trials"] = [trial for trial in content.get("trials") or [] if isinstance(trial, dict)]
-    content["curves"] = [point for point in content.get("curves") or [] if _is_curve_point(point)]
+    curves = content.pop("curves", None) or []
     content["provenance"] = content["provenance"] if isinstance(content.get("provenance"), dict) else {}
-    return clean(content), ""
+    return {**clean(content), "curves": curves}, ""
 
 
 def _load(path: Path) -> tuple[Any, str]:
@@ -231,12 +252,23 @@ def _load(path: Path) -> tuple[Any, str]:
     except OSError as error:
         return None, f"cannot be read ({error.strerror})"
     except (ValueError, RecursionError):
-        return None, "is not JSON but damaged; the same run again moves it aside and trains that trial anew"
+        return None, DAMAGED
+
+
+def _schema_problem(content: Any, what: str) -> str:
+    """Why a document is none of this version's; empty where it is."""
+    found = content.get("schema") if isinstance(content, dict) else None
+    if found == SCHEMA:
+        return ""
+    if isinstance(found, int) and found > SCHEMA:
+        return f"is a {what} of schema {found}, newer than the {SCHEMA} that this version reads; update thinbert"
+    return f"is not a {what} of schema {SCHEMA}"
 
 
 def _trial_problem(content: Any) -> str:
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        return f"is not a trial of schema {SCHEMA}"
+    problem = _schema_problem(content, "trial")
+    if problem:
+        return problem
     if not isinstance(content.get("fingerprint"), str) or content.get("status") not in STATUSES:
         return f"has no fingerprint or no status out of {', '.join(STATUSES)}"
     if not isinstance(content.get("spec"), dict) or not isinstance(content["spec"].get("student"), dict):

@@ -1,5 +1,6 @@
 """The verdicts of a book as one page of Markdown, for a README's neighbour or a pull request."""
 
+import re
 from collections.abc import Sequence
 
 from reports.claim_tables import effect_text, interval_text, num_lost
@@ -21,7 +22,7 @@ def results(studies: Sequence[tuple[str, str, Sequence[Verdict]]], answer: str, 
     lines = ["# What was found", "", answer, "", *conclusion_lines(conclusions)]
     for title, question, claimed in studies:
         if claimed:
-            lines += [f"## {_text(title)}", "", _text(question), "", *_table(claimed), ""]
+            lines += [f"## {escape(title)}", "", escape(question), "", *_table(claimed), ""]
     return "\n".join(lines)
 
 
@@ -31,9 +32,27 @@ def conclusion_lines(conclusions: Concluded) -> list[str]:
         return []
     lines = ["## The paper's conclusions", "", "| | the paper concludes | here |", "| --- | --- | --- |"]
     for number, conclusion, spoken in conclusions:
-        said = "; ".join(f"{_text(one.claim.says)}: **{one.outcome}**" for one in spoken)
+        said = "; ".join(f"{escape(one.claim.says)}: **{one.outcome}**" for one in spoken)
         lines.append(f"| {number} | {conclusion.says} ({conclusion.source}) | {said} |")
     return [*lines, ""]
+
+
+def escape(text: str) -> str:
+    r"""Text as Markdown shows it, on one line: it ends no cell, begins no tag, link, image, list or heading.
+
+    >>> escape("a|b <i>")
+    'a\\|b &lt;i&gt;'
+    """
+    line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = re.sub(r"([\\`*_\[\]|~])", r"\\\1", line)
+    # A bare address would become a link: GitHub's Markdown makes one of what follows :// and www.
+    line = re.sub(r"(?i)(:)(//)|(www)(\.)", r"\1\3&#8203;\2\4", line)
+    return re.sub(r"^([#+=-]|\d+(?=[.)]))", _at_the_start, line)
+
+
+def _at_the_start(found: re.Match[str]) -> str:
+    """What would begin a heading or a list there; a number is made harmless by its point."""
+    return f"{found[0]}&#8203;" if found[0].isdigit() else f"\\{found[0]}"
 
 
 def _table(claimed: Sequence[Verdict]) -> list[str]:
@@ -45,16 +64,11 @@ def _row(verdict: Verdict) -> str:
     claim, part = verdict.claim, verdict.shown
     lost = num_lost(verdict.lost)
     cells = (
-        f"{claim.says} ({claim.source})",
-        f"**{verdict.outcome}**" + (f" ({verdict.forecast})" if verdict.forecast else ""),
-        f"{effect_text(part)} {part.unit}: {part.label}",
+        escape(f"{claim.says} ({claim.source})"),
+        f"**{verdict.outcome}**" + (escape(f" ({verdict.forecast})") if verdict.forecast else ""),
+        f"{effect_text(part)} {escape(f'{part.unit}: {part.label}')}",
         interval_text(part),
         f"{claim.margin:g}",
         f"{verdict.num_blocks} {claim.blocks}" + (f", {plural(lost, 'pair')} lost" if lost else ""),
     )
-    return f"| {' | '.join(_text(cell) for cell in cells)} |"
-
-
-def _text(text: str) -> str:
-    """Text that cannot end a cell or begin a tag."""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return f"| {' | '.join(cells)} |"

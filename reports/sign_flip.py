@@ -10,6 +10,7 @@ Legend: n pairs in a study; k the number of flips that may be as extreme on one 
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -90,9 +91,16 @@ def detectable_effect(deviation: float, num_pairs: int, level: float = 0.05) -> 
     Returns:
         None where no effect, however large, gives a p at the level.
     """
+    unit = _detectable_unit(num_pairs, level)
+    return None if unit is None else deviation * unit
+
+
+@lru_cache(maxsize=64)
+def _detectable_unit(num_pairs: int, level: float) -> float | None:
+    """Of differences with a deviation of 1: every contrast of as many pairs asks for the same."""
     ends = detectable_noise(num_pairs, level)
     # A shift moves the whole interval: a study detects all effects above minus its lower end.
-    return None if ends is None else deviation * float(np.quantile(-ends[0], POWER))
+    return None if ends is None else float(np.quantile(-ends[0], POWER))
 
 
 def detectable_noise(num_pairs: int, level: float) -> tuple[Array, Array] | None:
@@ -140,15 +148,24 @@ def subset_means(differences: Array) -> Array:
     """[studies, subsets]: the mean of every non-empty subset of the pairs, or of a random sample of subsets."""
     num_studies, num_pairs = differences.shape
     if num_pairs > MAX_EXACT:
-        chosen = np.random.default_rng(2).random((NUM_SAMPLED, num_pairs)) < 0.5
-        chosen[~chosen.any(axis=1)] = True
-        sampled: Array = (differences @ chosen.T.astype(float)) / chosen.sum(axis=1)
+        chosen = _sampled_subsets(num_pairs)
+        sampled: Array = (differences @ chosen) / chosen.sum(axis=0)
         return sampled
     sums, sizes = np.zeros((num_studies, 1)), np.zeros(1)
     for pair in range(num_pairs):
         sums = np.concatenate([sums, sums + differences[:, pair : pair + 1]], axis=1)
         sizes = np.concatenate([sizes, sizes + 1])
     found: Array = sums[:, 1:] / sizes[1:]
+    return found
+
+
+@lru_cache(maxsize=1)
+def _sampled_subsets(num_pairs: int) -> Array:
+    """[pairs, subsets] of zeros and ones, the same for every test of so many pairs."""
+    chosen = np.random.default_rng(2).random((NUM_SAMPLED, num_pairs)) < 0.5
+    chosen[~chosen.any(axis=1)] = True
+    found = chosen.T.astype(float)
+    found.setflags(write=False)
     return found
 
 

@@ -6,6 +6,7 @@ parameters, 36 s for its student. A prediction is for orientation, within a fact
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.config import EncoderConfig
@@ -41,8 +42,8 @@ class Prediction:
 def predict(spec: TrialSpec) -> Prediction:
     """The cost of one trial."""
     recipe, data = spec.recipe, spec.data
-    student = _Step(spec.student, data.length)
-    teacher = None if spec.teacher is None else _Step(spec.teacher.student, data.length)
+    student = _step(spec.student, data.length)
+    teacher = None if spec.teacher is None else _step(spec.teacher.student, data.length)
     transfer, is_auxiliary = recipe.knowledge_transfer, False
     seconds = 0.0
     if transfer is not None and teacher is not None:
@@ -54,7 +55,7 @@ def predict(spec: TrialSpec) -> Prediction:
         seconds += 0.0 if is_auxiliary else transfer.steps * step
     steps = recipe.student_updates if is_auxiliary else recipe.pre_training.steps
     seconds += steps * _pretraining_step(recipe.pre_training, student, teacher, with_teacher=is_auxiliary)
-    others = sum(_Step(other.encoder, data.length).forward(recipe.fine_tuning.batch_size) for other in spec.ensemble)
+    others = sum(_step(other.encoder, data.length).forward(recipe.fine_tuning.batch_size) for other in spec.ensemble)
     tuning = _task_seconds(recipe.fine_tuning, student, teacher) + recipe.fine_tuning.steps * others
     seconds += len(data.tasks) * tuning
     return Prediction(train_seconds=seconds, memory_bytes=_memory(spec), disk_bytes=_disk(spec))
@@ -149,6 +150,12 @@ class _Step:
     def vocabulary(self, batch_size: int, passes: int, share: float) -> float:
         masked = share * batch_size * self.length
         return passes * 2 * masked * self.config.vocab_size * self.config.hidden_size / FLOPS_PER_SECOND
+
+
+@lru_cache(maxsize=256)
+def _step(config: Student, length: int) -> _Step:
+    """Thousands of trials share a few teachers, and every seed shares its student."""
+    return _Step(config, length)
 
 
 def _head_parameters(config: EncoderConfig) -> int:

@@ -230,14 +230,21 @@ def changes(before: Any, after: Any) -> tuple[Change, ...]:
     >>> changes({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}})
     (Change(field='b.c', before=2, after=3),)
     """
-    return tuple(_changes("", to_json(before), to_json(after)))
+    return json_changes(to_json(before), to_json(after))
+
+
+def json_changes(before: Any, after: Any) -> tuple[Change, ...]:
+    """`changes` of what is JSON already."""
+    return tuple(_changes("", before, after))
 
 
 def _changes(prefix: str, before: Any, after: Any) -> list[Change]:
+    if before == after:
+        return []
     if isinstance(before, dict) and isinstance(after, dict):
         names = list(dict.fromkeys([*before, *after]))
         found: list[Change] = []
         for name in names:
             found += _changes(f"{prefix}.{name}" if prefix else name, before.get(name), after.get(name))
         return found
-    return [] if before == after else [Change(prefix, before, after)]
+    return [Change(prefix, before, after)]

@@ -1,6 +1,7 @@
 """Values to plain JSON and back, checked field by field; knows nothing of what the values mean."""
 
 import dataclasses
+import functools
 import types
 import typing
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -31,7 +32,7 @@ def from_json(kind: type[Value], document: Any, place: str = "") -> Value:
     place = place or kind.__name__
     if not isinstance(document, dict):
         raise ValueError(f"{place} must be a JSON object, got {document!r:.60}")
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    fields, hints = _fields_and_hints(kind)  # type: ignore[arg-type]
     unknown = sorted(set(document) - set(fields))
     if unknown:
         raise ValueError(f"{place} has no field {unknown[0]!r}; its fields are {', '.join(fields)}")
@@ -39,8 +40,13 @@ def from_json(kind: type[Value], document: Any, place: str = "") -> Value:
     missing = [name for name in required if name not in document]
     if missing:
         raise ValueError(f"{place} lacks the field {missing[0]!r}; required are {', '.join(required)}")
-    hints = typing.get_type_hints(kind)
     return kind(**{name: _convert(hints[name], item, f"{place}: {name}") for name, item in document.items()})
+
+
+@functools.cache
+def _fields_and_hints(kind: type) -> tuple[dict[str, "dataclasses.Field[Any]"], dict[str, Any]]:
+    """Of a dataclass, by name: looking them up takes longer than a whole conversion."""
+    return {field.name: field for field in dataclasses.fields(kind)}, typing.get_type_hints(kind)
 
 
 def _is_required(field: "dataclasses.Field[Any]") -> bool:

@@ -117,16 +117,22 @@ def measure_profile(request: MeasureRequest, name: str, scale: str, count: int, 
     if as_json:
         terminal.show_json({"profile": str(path), "check": to_json(found.check), "num_measured": found.num_measured})
         return 0
-    _show_check(found, path)
+    show_check(found, path)
     return 0
 
 
-def _show_check(found: DeviceProfile, path: Path) -> None:
+def show_check(found: DeviceProfile, path: Path) -> None:
+    """How well a profile predicts what was measured for it, for people."""
     check = found.check
-    within = "no stratum" if check.within_strata is None else f"{check.within_strata:.2f} in {check.strata} strata"
+    overall = "not defined (all predictions or all measurements are equal)"
+    if check.rank_correlation is not None:
+        overall = f"{check.rank_correlation:.3f}"
+    within = "not defined (no stratum of three whose latencies differ)"
+    if check.within_strata is not None:
+        within = f"{check.within_strata:.2f} in {check.strata} strata"
     print(f"{path}: {found.num_measured} configurations of {found.space} measured ({found.case.label})")
     print(f"each left out in turn: mean error {100 * check.mean_error:.1f} %, rank correlation", end=" ")
-    print(f"{check.rank_correlation:.3f}, at equal depth and stacks {within}")
+    print(f"{overall}, at equal depth and stacks {within}")
 
 
 def _search(name: str, scale: str) -> Search:

@@ -18,6 +18,8 @@ from reports.readable import in_points
 
 COLOURS = {"better": BLUE, "worse": VERMILION, "no difference that matters": GREEN, "cannot tell": GREY, "": BLACK}
 BAND = "#eceff2"
+MAX_ROWS, MAX_PANELS = 40, 16
+"""Arms of a figure; with hundreds a PNG would be larger than any program draws."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class ContrastInfo:
     baseline: str
     metric: str
     margin: float | None
+    num_left_out: int = 0
+    """Arms that are not drawn."""
 
 
 def contrast_info(contrasts: Sequence[Contrast], margin: float | None) -> ContrastInfo:
@@ -61,8 +65,11 @@ def contrast_info(contrasts: Sequence[Contrast], margin: float | None) -> Contra
         margin: the smallest difference that matters, in points; None where none was declared.
     """
     rows = [_row(c, c.arm) for c in contrasts if c.metric == PRIMARY and c.num_pairs]
-    panels = (ContrastPanel(title="", rows=tuple(rows)),) if rows else ()
-    return ContrastInfo(panels=panels, baseline=_baseline(contrasts), metric=PRIMARY, margin=margin)
+    panels = (ContrastPanel(title="", rows=tuple(rows[:MAX_ROWS])),) if rows else ()
+    left_out = max(0, len(rows) - MAX_ROWS)
+    return ContrastInfo(
+        panels=panels, baseline=_baseline(contrasts), metric=PRIMARY, margin=margin, num_left_out=left_out
+    )
 
 
 def task_contrast_info(contrasts: Sequence[Contrast]) -> ContrastInfo:
@@ -72,7 +79,10 @@ def task_contrast_info(contrasts: Sequence[Contrast]) -> ContrastInfo:
         if contrast.metric != PRIMARY and contrast.num_pairs:
             panels.setdefault(contrast.arm, []).append(_row(contrast, contrast.metric.rpartition("/")[0]))
     made = tuple(ContrastPanel(title=arm, rows=tuple(rows)) for arm, rows in panels.items())
-    return ContrastInfo(panels=made, baseline=_baseline(contrasts), metric="score", margin=None)
+    left_out = max(0, len(made) - MAX_PANELS)
+    return ContrastInfo(
+        panels=made[:MAX_PANELS], baseline=_baseline(contrasts), metric="score", margin=None, num_left_out=left_out
+    )
 
 
 def draw_contrasts(info: ContrastInfo, *, narrow: bool = False, identity: str = "contrast") -> Figure:

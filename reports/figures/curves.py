@@ -3,17 +3,18 @@
 import re
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
-import pandas as pd
 import seaborn
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from reports.figures.style import BLACK, PALE, new_figure, shown, styled
 from reports.naming import BASELINE_NAME
 from reports.points import Point
-from reports.records import Record
+from reports.records import Record, curve_points
 
 MAX_PANELS = 9
 MAX_HIGHLIGHTED = 6
@@ -127,7 +128,7 @@ def _highlighted(points: list[Point]) -> dict[str, str]:
 def _stages(record: Record) -> dict[str, tuple[str, tuple[float, ...], tuple[float, ...]]]:
     """(metric, steps, values) per panel; phases of one stage are laid end to end, the loss is preferred."""
     found: dict[str, dict[str, list[tuple[str, float, float]]]] = {}
-    for point in record["curves"]:
+    for point in curve_points(record):
         by_metric = found.setdefault(_panel(point["stage"]), {})
         by_metric.setdefault(point["metric"], []).append((point["stage"], float(point["step"]), float(point["value"])))
     made = {}
@@ -167,27 +168,14 @@ def _colours(names: tuple[str, ...]) -> list[object]:
     return [BLACK if name.startswith(BASELINE_NAME) else next(hues) for name in names]
 
 
-def _draw_panel(axes: Axes, panel: Panel, colours: dict[str, object]) -> None:
-    frame = pd.DataFrame(
-        [
-            (shown(curve.name) if curve.name else "other trials", curve.fingerprint, step, value)
-            for curve in panel.curves
-            for step, value in zip(curve.steps, curve.values, strict=True)
-        ],
-        columns=["name", "trial", "step", "value"],
-    )
-    pale = frame[frame["name"] == "other trials"]
-    if len(pale):
-        seaborn.lineplot(
-            pale, x="step", y="value", units="trial", estimator=None, color=PALE, linewidth=0.6, ax=axes,
-            label="other trials", legend=False,
-        )  # fmt: skip
-    palette = {shown(name): colour for name, colour in colours.items()}
-    bright = frame[frame["name"] != "other trials"]
-    for name, part in bright.groupby("name", sort=False):
-        seaborn.lineplot(
-            part, x="step", y="value", color=palette[str(name)], linewidth=1.4, ax=axes, label=str(name), legend=False,
-        )  # fmt: skip
+def _draw_panel(axes: Axes, panel: Panel, colours: dict[str, Any]) -> None:
+    pale = [list(zip(curve.steps, curve.values, strict=True)) for curve in panel.curves if not curve.name]
+    if pale:
+        axes.add_collection(LineCollection(pale, colors=PALE, linewidths=0.6, label="other trials", zorder=2))
+    for curve in panel.curves:
+        if curve.name:
+            axes.plot(curve.steps, curve.values, color=colours[curve.name], linewidth=1.4, label=shown(curve.name))
+    axes.autoscale_view()
     axes.set_title(shown(panel.title, 30))
     axes.set_xlabel("step")
     axes.set_ylabel(shown(panel.metric, 24))

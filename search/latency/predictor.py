@@ -120,19 +120,22 @@ def agreement(configs: Sequence[EncoderConfig], predicted: Sequence[float], meas
     """Error and rank correlation, overall and within strata of equal depth and equal number of stacked feed-forwards.
 
     Depth explains nearly all of a latency, so that a correlation over all tells little of a choice at given depth.
+    Where all predictions or all measurements are equal no correlation is defined: it is missing, such a stratum left
+    out.
     """
     strata: dict[tuple[int, int], list[int]] = {}
     for place, config in enumerate(configs):
         strata.setdefault((config.num_layers, config.num_feed_forward), []).append(place)
     guess, truth = np.array(predicted), np.array(measured)
     usable = [members for members in strata.values() if len(members) >= 3]
-    found = [(_spearman(guess[members], truth[members]), len(members)) for members in usable]
+    ranked = [(_spearman(guess[members], truth[members]), len(members)) for members in usable]
+    found = [(rank, size) for rank, size in ranked if rank is not None]
     within = sum(rank * size for rank, size in found) / sum(size for _, size in found) if found else None
     return Check(
         mean_error=float(np.mean(np.abs(guess / truth - 1))),
         rank_correlation=_spearman(guess, truth),
         within_strata=within,
-        strata=len(usable),
+        strata=len(found),
     )
 
 
@@ -200,10 +203,10 @@ def predicted_measurements(profile: DeviceProfile, config: EncoderConfig) -> tup
     )
 
 
-def _spearman(first: Floats, second: Floats) -> float:
-    """0 where one side does not vary: it ranks nothing."""
+def _spearman(first: Floats, second: Floats) -> float | None:
+    """None where one side does not vary: there is no order to agree with."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return 0.0
+        return None
     return float(spearmanr(first, second).statistic)
 
 

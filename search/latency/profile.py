@@ -30,10 +30,12 @@ class Check:
     """How the predictor meets its own measurements, each left out in turn."""
 
     mean_error: float
-    rank_correlation: float
+    rank_correlation: float | None
+    """Spearman's; None where all predictions or all measurements are equal, so that there is no order."""
     within_strata: float | None
-    """Within strata of equal depth and equal number of stacked feed-forwards; None where none has three members."""
+    """Within strata of equal depth and equal number of stacked feed-forwards; None where `strata` is 0."""
     strata: int
+    """Those with three members or more whose predictions and measurements differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

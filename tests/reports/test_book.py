@@ -106,6 +106,6 @@ def test_runs_of_one_name_do_not_overwrite_each_other(runs: Path, tmp_path: Path
 
 
 def test_no_run_at_all_is_one_line(runs: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^a book needs at least one run folder, got .*data"):
+    with pytest.raises(ValueError, match=r"^a book needs at least one run folder that can .*, got notes: .*; data:"):
         write_book([runs / "data", runs / "notes"], tmp_path / "book")
     assert not (tmp_path / "book").exists()

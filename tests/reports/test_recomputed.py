@@ -98,8 +98,10 @@ def judge(run: Path, num_seeds: int, level: float) -> list[dict[str, Any]]:
     for claim in study["claims"]:
         parts = differences(claim, values, seeds if claim["blocks"] == "seeds" else sessions)
         rows.append({"claim": claim, "parts": parts, **p_of(claim, parts)})
-    failed = 0
+    failed, adjusted = 0, 0.0
     for step, row in enumerate(sorted(rows, key=lambda row: row["p"])):
+        adjusted = min(1.0, max(adjusted, (len(rows) - step) * row["p"]))
+        row["p_holm"] = adjusted
         row["level"] = level / (len(rows) - (failed or step))
         if not failed and row["p"] > row["level"] + 1e-12:
             failed = step if step else -1
@@ -119,14 +121,14 @@ def shown_part(row: Any) -> int:
 
 
 class ClaimTable(HTMLParser):
-    """The texts of the cells of the first table of the claims section, without their small print."""
+    """The texts of the cells of one table of the claims section, without their small print."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, place: int = 0) -> None:
         super().__init__()
         self.rows: list[list[str]] = []
         self.inside = self.small = False
         self.feed(
-            text[text.index('<section id="claims">') : text.index('<section id="contrasts">')].split("</table>")[0]
+            text[text.index('<section id="claims">') : text.index('<section id="contrasts">')].split("</table>")[place]
         )
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
@@ -144,6 +146,20 @@ class ClaimTable(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.inside and not self.small:
             self.rows[-1][-1] += data.strip()
+
+
+def shows_p(text: str, p: float) -> bool:
+    return p < 0.001 if text == "< 0.001" else abs(float(text) - p) <= 0.00051
+
+
+def check_part(cells: list[str], expected: Any, number: int) -> None:
+    """A row of the table of parts; its intervals have two digits, as points have."""
+    differences, bounds = expected["parts"][number], interval(expected["parts"][number], expected["level"])
+    assert cells[0] == expected["claim"]["name"] and int(cells[6]) == len(differences)
+    assert float(cells[2]) == pytest.approx(np.mean(differences), abs=0.0051)
+    shown = [] if cells[3] == "none finite" else [float(end) for end in cells[3].split(" to ")]
+    assert shown == pytest.approx(list(bounds or ()), abs=0.0051)
+    assert shows_p(cells[4], expected["pro"][number]) and shows_p(cells[5], expected["contra"][number])
 
 
 def make_run(synthetic: Any, claimed: Any, folder: Path, num_seeds: int, **study: Any) -> Path:
@@ -179,7 +195,8 @@ def test_every_number_and_verdict_is_what_plain_numpy_makes_of_the_files(
 ) -> None:
     about = {"looks": list(looks), "looks_done": done} if looks else {}
     run = make_run(synthetic, claimed, tmp_path / "run", num_seeds, **about)
-    page = ClaimTable(write_report(run).read_text(encoding="utf-8"))
+    text = write_report(run).read_text(encoding="utf-8")
+    page, of_parts = ClaimTable(text), iter(ClaimTable(text, 1).rows[1:])
     by_look = [judge(run, count, 0.05 / max(1, len(looks))) for count in looks[:done] or [num_seeds]]
     listed = json.loads((run / "tables" / "claims.json").read_text())
     parts = json.loads((run / "tables" / "claim-parts.json").read_text())
@@ -205,11 +222,16 @@ def test_every_number_and_verdict_is_what_plain_numpy_makes_of_the_files(
             low, high = (float(end) for end in cell[3].split(" to "))
             assert (low, high) == pytest.approx(ends, abs=0.51 * 10**-digits)
         assert float(cell[4]) == expected["claim"]["margin"] and int(cell[7]) == row["num_lost"]
+        assert row["p_holm"] == pytest.approx(expected["p_holm"]) and shows_p(cell[5], expected["p_holm"])
+        assert cell[8] == ("-" if row["more"] is None else str(row["more"]))
         mine = [part for part in parts if part["claim"] == row["claim"]]
         for number, part in enumerate(mine):
             assert part["differences"] == pytest.approx(expected["parts"][number])
             assert part["p"] == pytest.approx(expected["pro"][number])
             assert part["p_against"] == pytest.approx(expected["contra"][number])
+            if len(mine) > 1:
+                check_part(next(of_parts), expected, number)
+    assert next(of_parts, None) is None
     # At the second look a third of the level and ten seeds are too little for "equivalent".
     assert {"reproduced", "contradicted"} | (set() if done == 2 else {"equivalent"}) <= seen
     assert [row["num_lost"] for row in listed] == [0, 2, 1, 0, 0, 1]

@@ -39,7 +39,8 @@ def test_trials_are_read_in_the_order_of_their_optuna_number(synthetic, tmp_path
         ("a.json", "\udcff", "a.json: is not JSON"),
         ("a.json", "[" * 100_000, "a.json: is not JSON"),
         ("a.json", "[]", "is not a trial of schema 1"),
-        ("a.json", '{"schema": 2, "fingerprint": "a"}', "is not a trial of schema 1"),
+        ("a.json", '{"schema": 0, "fingerprint": "a"}', "is not a trial of schema 1"),
+        ("a.json", '{"schema": 2, "fingerprint": "a"}', "schema 2, newer than the 1 that this version reads; update"),
         ("a.json", '{"schema": 1, "fingerprint": "a", "status": "running"}', "no status out of complete"),
         ("a.json", '{"schema": 1, "fingerprint": "a", "status": "complete", "spec": {}}', "no spec with a student"),
         (

@@ -8,11 +8,19 @@ import pytest
 
 from model_zoo.config import EncoderConfig
 from search.latency.case import LatencyCase
-from search.latency.profile import DeviceProfile, check_profile, read_profile, space_mark, write_profile
+from search.latency.profile import (
+    Check,
+    DeviceProfile,
+    LinearModel,
+    check_profile,
+    read_profile,
+    space_mark,
+    write_profile,
+)
 from search.latency.protocol import Protocol, fixed_rounds
 from search.values import to_json
 from studies.command_line import main
-from studies.measuring import MeasureRequest, measure_named, measure_profile
+from studies.measuring import MeasureRequest, measure_named, measure_profile, show_check
 
 TINY = EncoderConfig(
     num_layers=1,
@@ -104,7 +112,7 @@ def test_a_profile_of_the_search_space_comes_back_from_its_file_and_knows_its_sp
     assert measure_profile(wanted, "student-search", "smoke", 12, path, as_json=True) == 0
     found = read_profile(path)
     assert (found.space, found.num_measured, len(found.ratio.residuals)) == ("student-search", 12, 12)
-    assert found.check.rank_correlation > 0.5
+    assert found.check.rank_correlation is not None and found.check.rank_correlation > 0.5
     _refuses_others(found, path)
 
 
@@ -128,6 +136,19 @@ def _refuses_others(found: DeviceProfile, path: Path) -> None:
         read_profile(path.with_name("absent.json"))
     write_profile(path, found)
     assert read_profile(path) == found
+
+
+def test_a_rank_correlation_that_is_not_defined_is_said_to_be_so(capsys: pytest.CaptureFixture[str]) -> None:
+    model = LinearModel(names=("once",), coefficients=(1.0,), residuals=(0.0,))
+    check = Check(mean_error=0.1, rank_correlation=None, within_strata=None, strata=0)
+    found = DeviceProfile(
+        space="student-search", space_mark="a", case=LatencyCase(batch=1, length=5), reference=TINY, reference_ms=1.0,
+        ratio=model, launch_ms=model, num_measured=3, check=check, conditions={},
+    )  # fmt: skip
+    show_check(found, Path("profile.json"))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "rank correlation not defined (all predictions or all measurements are equal), at equal depth" in said
+    assert said.endswith("not defined (no stratum of three whose latencies differ)") and "nan" not in said
 
 
 def test_the_size_of_the_vocabulary_is_no_part_of_a_space() -> None:

@@ -54,3 +54,12 @@ def test_nothing_to_show_has_no_panels():
 
 def test_dots_that_would_cover_each_other_are_set_apart():
     assert _stacked((1.0, 5.0, 1.01, 1.02), 0.1) == pytest.approx([0.0, 0.0, 0.1, 0.2])
+
+
+def test_of_hundreds_of_arms_the_first_are_drawn_and_the_others_counted(synthetic):
+    arms = {f"arm {number}": 0.0 for number in range(45)}
+    study = synthetic.make_ablation_study(tuple(arms), 2) | {"claims": ["judged instead of arms"]}
+    found = contrasts(synthetic.make_ablation(arms, 2), study)
+    info, tasks = contrast_info(found, None), task_contrast_info(found)
+    assert (len(info.panels[0].rows), info.num_left_out) == (40, 4)
+    assert (len(tasks.panels), tasks.num_left_out) == (16, 28)

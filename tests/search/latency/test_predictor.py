@@ -1,5 +1,6 @@
 """The predictor on made-up devices, where the truth is known."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,8 @@ from model_zoo.config import EncoderConfig
 from search.latency.case import LatencyCase
 from search.latency.features import features
 from search.latency.predictor import agreement, cover, fit, predict
+from search.latency.profile import Check
+from search.values import from_json, to_json
 
 CASE = LatencyCase(batch=1, length=32)
 BASE = EncoderConfig(
@@ -90,7 +93,19 @@ def test_a_rank_correlation_over_all_can_hide_that_nothing_is_ranked_at_given_de
     configs = [SPACE[f"{layers}-{narrow}-1-1"] for layers in (2, 4, 8) for narrow in (8, 16, 32)]
     measured = [10.0 * config.num_layers + config.bottleneck_size / 100 for config in configs]
     found = agreement(configs, [float(config.num_layers) for config in configs], measured)
-    assert found.rank_correlation > 0.9 and found.within_strata == 0.0
+    assert found.rank_correlation is not None and found.rank_correlation > 0.9
+    assert (found.within_strata, found.strata) == (None, 0), "equal predictions have no order to agree with"
+
+
+def test_where_all_predictions_or_all_measurements_are_equal_a_rank_correlation_is_missing() -> None:
+    configs = [SPACE[f"{layers}-{narrow}-1-1"] for layers in (2, 4) for narrow in (8, 16, 32)]
+    rising = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    for predicted, measured in ((rising, [7.0] * 6), ([7.0] * 6, rising)):
+        found = agreement(configs, predicted, measured)
+        assert (found.rank_correlation, found.within_strata, found.strata) == (None, None, 0)
+        assert from_json(Check, json.loads(json.dumps(to_json(found), allow_nan=False))) == found
+    one = agreement(configs, rising, [1.0, 2.0, 3.0, 7.0, 7.0, 7.0])
+    assert (one.within_strata, one.strata) == (pytest.approx(1.0), 1), "the stratum without an order is left out"
 
 
 def test_what_cannot_be_fitted_or_predicted_is_refused() -> None:

@@ -1,0 +1,70 @@
+"""The processor time that trials took, beside what is predicted for them from their specifications alone."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reports.points import configuration_key
+from reports.readable import MISSING, duration, plural
+from reports.records import Record, value_of
+from search.predict import predict
+from search.trial import TrialSpec
+from search.values import from_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingTime:
+    """Of one core; teachers, which are trained once for all, and latency sessions not included."""
+
+    num_trials: int
+    """With a recorded time, whatever became of them."""
+    seconds: float
+    num_compared: int
+    """Of those the complete ones whose specification this version can predict: a trial that diverged stopped early."""
+    compared_seconds: float
+    """What these took."""
+    predicted_seconds: float
+    """What is predicted for these."""
+
+
+def training_time(records: Iterable[Record]) -> TrainingTime:
+    """Add up the times of trials; one without a recorded time counts nowhere."""
+    timed = [(record, seconds) for record in records if (seconds := value_of(record, "train_seconds")) is not None]
+    known: dict[str, float | None] = {}
+    compared = []
+    for record, seconds in timed:
+        if record["status"] == "complete":
+            key = configuration_key(record["spec"])
+            if key not in known:
+                known[key] = _predicted(record)
+            compared.append((seconds, known[key]))
+    both = [(seconds, predicted) for seconds, predicted in compared if predicted is not None]
+    return TrainingTime(
+        num_trials=len(timed),
+        seconds=sum(seconds for _, seconds in timed),
+        num_compared=len(both),
+        compared_seconds=sum(seconds for seconds, _ in both),
+        predicted_seconds=sum(predicted for _, predicted in both),
+    )
+
+
+def time_facts(records: Iterable[Record]) -> list[tuple[str, str]]:
+    """Actual and predicted time as facts for the provenance of a page."""
+    found = training_time(records)
+    actual = f"{duration(found.seconds)} of one core, {plural(found.num_trials, 'trial')}" if found.num_trials else ""
+    return [("training took", actual or MISSING), ("training was predicted to take", _prediction(found))]
+
+
+def _prediction(found: TrainingTime) -> str:
+    if not found.num_compared:
+        return "no complete trial with a time has a specification that this version can predict"
+    factor = found.compared_seconds / found.predicted_seconds
+    text = f"{duration(found.predicted_seconds)}; the {plural(found.num_compared, 'complete trial')} it is for took "
+    return f"{text}{duration(found.compared_seconds)}, {factor:.2f} times as long"
+
+
+def _predicted(record: Record) -> float | None:
+    """None for a specification that this version cannot read."""
+    try:
+        return predict(from_json(TrialSpec, record["spec"])).train_seconds
+    except (ValueError, ArithmeticError):
+        return None
