@@ -138,7 +138,7 @@ def _distribution(text: str) -> "BaseDistribution":
     """The same few come again in every trial."""
     from optuna.distributions import json_to_distribution
 
-    found: BaseDistribution = json_to_distribution(text)  # type: ignore[no-untyped-call]
+    found: BaseDistribution = json_to_distribution(text)
     return found
 
 
@@ -206,10 +206,12 @@ def _by_optuna(trials: list[_Params], losses: Sequence[NDArray[np.float64]]) -> 
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `normalize` is one
             warnings.filterwarnings("ignore", ".*to achieve low `target` values")  # as the losses are
             return [
-                get_param_importances(
-                    study, evaluator=evaluator, normalize=False, target=lambda trial, row=row: float(row[trial.number])
-                )
+                get_param_importances(study, evaluator=evaluator, normalize=False, target=_loss_of(row))
                 for row in losses
             ]
     finally:
         optuna.logging.set_verbosity(level)
+
+
+def _loss_of(row: NDArray[np.float64]) -> Callable[[Any], float]:
+    return lambda trial: float(row[trial.number])

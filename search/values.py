@@ -32,7 +32,7 @@ def from_json(kind: type[Value], document: Any, place: str = "") -> Value:
     place = place or kind.__name__
     if not isinstance(document, dict):
         raise ValueError(f"{place} must be a JSON object, got {document!r:.60}")
-    fields, hints = _fields_and_hints(kind)
+    fields, hints = _fields_and_hints(kind)  # type: ignore[arg-type]
     unknown = sorted(set(document) - set(fields))
     if unknown:
         raise ValueError(f"{place} has no field {unknown[0]!r}; its fields are {', '.join(fields)}")
