@@ -213,3 +213,7 @@ def _by_optuna(trials: list[_Params], losses: Sequence[NDArray[np.float64]]) -> 
             return [of_row(row) for row in losses]
     finally:
         optuna.logging.set_verbosity(level)
+
+
+def _loss_of(row: NDArray[np.float64]) -> Callable[[Any], float]:
+    return lambda trial: float(row[trial.number])
