@@ -53,7 +53,7 @@ def write_folder(folder: Path, document: Mapping[str, object], tensors: Mapping[
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} must be a new or an empty folder, it is there already; name another or delete it")
-    metadata = {"format": "pt", DIGEST: _digest(tensors)}
+    metadata = {"format": "pt", DIGEST: tensors_digest(tensors)}
     content = {
         CONFIG: (json.dumps(document, indent=2, sort_keys=True) + "\n").encode(),
         WEIGHTS: safetensors.torch.save(dict(tensors), metadata),
@@ -99,12 +99,13 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a mapping)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise ValueError(f"{path} is truncated or no safetensors file ({_line(error)}); get it again") from error
-    if DIGEST in metadata and metadata[DIGEST] != _digest(tensors):
+    if DIGEST in metadata and metadata[DIGEST] != tensors_digest(tensors):
         raise ValueError(f"{path} was changed after it was written: its tensors do not have its digest; get it again")
     return tensors
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
+def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of named tensors: names, types, shapes and bytes, in the order of their names."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()

@@ -4,7 +4,6 @@ Reads config.json, model.safetensors and the tokenizer's files, nothing else; a 
 checked before anything is written.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from model_zoo.config import EncoderConfig
 from model_zoo.huggingface import from_files
-from model_zoo.weight_files import CONFIG, WEIGHTS, read_folder
+from model_zoo.weight_files import CONFIG, WEIGHTS, read_folder, tensors_digest
 from search.data.spec import DataSpec
 from search.data.tokenizer import pieces_of, read_vocabulary, vocabulary_identity
 from search.data.tokenizer_file import vocabulary_file
@@ -86,7 +85,7 @@ def given_teacher(brought: Brought, data: DataSpec) -> GivenTeacher:
         labels = next(one.label_names for one in data.tasks if one.name == task)
     return GivenTeacher(
         student=brought.config,
-        weights_sha256=_digest(brought.weights | {f"classifier.{n}": t for n, t in brought.classifier.items()}),
+        weights_sha256=tensors_digest(brought.weights | {f"classifier.{n}": t for n, t in brought.classifier.items()}),
         vocabulary=brought.vocabulary,
         pooler="next_sentence.pooler.weight" in brought.weights,
         heads=tuple(head for head, name in PRETRAINED_HEADS.items() if name in brought.weights),
@@ -202,12 +201,3 @@ def _label_names(folder: Path, classifier: Mapping[str, Tensor], fields: Mapping
     if len(set(labels)) < count:
         raise ValueError(f"{folder / CONFIG}: id2label must name every row differently, got {', '.join(labels)}")
     return labels
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

@@ -1,7 +1,9 @@
-"""A plan tried without its machines: every model built on the meta device, and one real step of each stage.
+"""A plan tried without its machines: every model built on the meta device, and a real step of every kind of stage.
 
-The step reads random tokens, so that it says that the sizes fit together and how much memory they take, and nothing of
-learning. What is reduced is the batch and the length of the sequences, as the caller says.
+A step reads random tokens with random weights, so that it says that the sizes fit together, what learns and how much
+memory is held beside what was planned, and nothing of learning. What is reduced is the batch, the length of the
+sequences and the tasks (to one), as the caller says; the memory is planned for the reduced step. Twice each, because
+an optimizer makes its moments in its first.
 """
 
 import time
@@ -9,26 +11,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.bilstm_task import BiLSTMTask
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
-from model_zoo.networks import PreTrainingNetwork, copy_from_teacher
+from model_zoo.networks import PreTrainingNetwork
 from model_zoo.student import Student, student_cost
-from search.budget import head_parameters
-from search.data.pretraining import PretrainingData, SpecialIds, pretraining_data
+from search.budget import Assumptions, stages_of
+from search.dry_stages import Teachers, dry_stage
 from search.fingerprint import fingerprint
-from search.latency.measure import peak_memory_bytes
-from search.training.pretraining import pretraining_stage
-from search.training.stages import Batches, Stage
-from search.training.transfer import transfer_stage
-from search.trial import TrialSpec
+from search.held import Memory, head_parameters
+from search.recipe import Recipe
+from search.training.held_bytes import HeldBytes
+from search.training.planned import PlannedStage, planned_stages
+from search.training.stages import Stage
+from search.trial import TrialSpec, teachers_of
 
-SENTENCES, DOCUMENTS = 8, 8
+STEPS = 2
+FLOAT32_BYTES = 4
 
 
 class Built(NamedTuple):
@@ -41,7 +44,7 @@ class Built(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One real optimizer step."""
+    """The second of two real optimizer steps."""
 
     stage: str
     batch_size: int
@@ -50,8 +53,16 @@ class Step(NamedTuple):
     moved: int
     """Parameters whose tensors changed."""
     seconds: float
-    peak_bytes: int | None
-    """The most memory that this process has held so far."""
+    """Of building and both steps."""
+    planned_bytes: int
+    """Of this step, with everything in float32."""
+    held_bytes: int
+    """What its tensors held at most at once."""
+
+    @property
+    def ratio(self) -> float:
+        """Held over planned."""
+        return self.held_bytes / self.planned_bytes
 
 
 def build_all(specs: Sequence[TrialSpec]) -> list[Built]:
@@ -96,73 +107,123 @@ def _check_count(what: str, config: Student, built: int, said: int) -> None:
         raise ValueError(f"the {what} of {config} must have the {said:,} parameters of the plan, built were {built:,}")
 
 
-def real_steps(spec: TrialSpec, *, batch_size: int, length: int) -> Iterator[Step]:
-    """One step of each pre-training stage: of the teacher, then of the student, taught by what the teacher has become.
+def stage_kinds(specs: Sequence[TrialSpec]) -> dict[str, tuple[TrialSpec, PlannedStage]]:
+    """Every kind of stage that some trials and their teachers have, by name: in the trial that holds most in it."""
+    found: dict[str, tuple[TrialSpec, PlannedStage]] = {}
+    held: dict[str, int] = {}
+    roles = [("teacher", spec) for spec in teachers_of(specs)] + [("student", spec) for spec in specs]
+    for role, spec in roles:
+        for planned, budget in zip(planned_stages(spec), stages_of(spec, Assumptions()), strict=True):
+            name, needed = f"{role}'s {_kind(spec, planned)}", alone(budget.memory)
+            if needed > held.get(name, -1):
+                found[name], held[name] = (spec, planned), needed
+    return found
+
+
+def _kind(spec: TrialSpec, planned: PlannedStage) -> str:
+    """What the stage does, in words: stages of one kind run the same code."""
+    recipe = spec.recipe
+    if planned.kind in ("transfer", "auxiliary"):
+        assert recipe.knowledge_transfer is not None
+        projected = " through a projection" if recipe.knowledge_transfer.projection else ""
+        return f"{recipe.knowledge_transfer.strategy} transfer{projected}"
+    if planned.kind == "pre-training":
+        return "triple loss" if recipe.pre_training.triple else planned.name
+    if planned.kind == "intermediate":
+        return "intermediate stage of a task"
+    distillation = recipe.fine_tuning.distillation
+    how = "labels" if distillation is None else f"{distillation.logits.replace('_', ' ')} logits"
+    if distillation is not None and distillation.patient is not None:
+        how += " and patient states"
+    network = "BiLSTM's " if isinstance(spec.student, BiLSTMConfig) else ""
+    return f"{network}{planned.kind} on {how}"
+
+
+def alone(memory: Memory) -> int:
+    """What a stage holds without the networks that wait beside it."""
+    return memory.total - memory.waiting
+
+
+def real_steps(specs: Sequence[TrialSpec], *, batch_size: int, length: int) -> Iterator[Step]:
+    """Two steps of each kind of stage of some trials and their teachers.
 
     Args:
         batch_size: sequences of a step, in place of the recipe's.
         length: tokens of a sequence, at most the data's.
 
     Raises:
-        ValueError: the student is a BiLSTM, which has no such stage.
+        ValueError: an optimizer has another number of parameters than planned.
     """
-    encoder = spec.encoder
-    torch.manual_seed(0)
-    batches = Batches(_random_text(spec.data.vocab_size, length), 0, length, torch.device("cpu"))
-    taught_by = spec.teacher if isinstance(spec.teacher, TrialSpec) else None
-    teacher = None
-    if taught_by is not None:
-        teacher = PreTrainingNetwork(taught_by.encoder, pooler=taught_by.recipe.pooler)
-        yield _pretrain("teacher's pre-training", teacher, None, batches, taught_by, batch_size)
-        teacher.eval().requires_grad_(False)
-        teacher.zero_grad(set_to_none=True)
-    student = PreTrainingNetwork(encoder, pooler=spec.recipe.pooler)
-    transfer = spec.recipe.knowledge_transfer
-    if teacher is not None and transfer is not None:
-        copy_from_teacher(student, teacher)
-        phases = replace(transfer, steps=encoder.num_layers, batch_size=batch_size)
-        stage = transfer_stage(student, teacher, batches, phases)
-        yield _step("knowledge transfer, last phase", stage, phases.steps - 1, batches, batch_size)
-        del stage
-    yield _pretrain("student's pre-training", student, teacher, batches, spec, batch_size)
+    teachers = Teachers()
+    for name, (spec, planned) in stage_kinds(specs).items():
+        started = time.perf_counter()
+        small = reduced(spec, planned, batch_size, length)
+        of_it = [one.kind for one in planned_stages(small)].index(planned.kind)
+        stage, answering = dry_stage(small, planned_stages(small)[of_it], teachers)
+        memory = stages_of(small, Assumptions(micro_batch=batch_size, activation_bytes=FLOAT32_BYTES))[of_it].memory
+        _check_optimised(name, stage, memory)
+        loss, moved, held = _two_steps(stage, answering)
+        seconds = time.perf_counter() - started
+        yield Step(name, batch_size, small.data.length, loss, moved, seconds, alone(memory), held)
 
 
-def _pretrain(
-    name: str,
-    network: PreTrainingNetwork,
-    teacher: PreTrainingNetwork | None,
-    batches: Batches,
-    spec: TrialSpec,
-    batch_size: int,
-) -> Step:
-    recipe = replace(spec.recipe.pre_training, steps=1, batch_size=batch_size)
-    return _step(name, pretraining_stage(network, teacher, batches, recipe, 0), 0, batches, batch_size)
+def reduced(spec: TrialSpec, planned: PlannedStage, batch_size: int, length: int) -> TrialSpec:
+    """The trial with short sequences, small batches, one task, and few updates, the last of which are the last
+    phase's."""
+    data = replace(spec.data, length=min(length, spec.data.length), tasks=planned.tasks[:1] or spec.data.tasks[:1])
+    recipe = _reduced_recipe(spec.recipe, batch_size, getattr(spec.student, "num_layers", 1))
+    teacher = replace(spec.teacher, data=data) if isinstance(spec.teacher, TrialSpec) else spec.teacher
+    others = tuple(replace(other, data=data) for other in spec.ensemble)
+    return replace(spec, data=data, recipe=recipe, teacher=teacher, ensemble=others)
 
 
-def _step(name: str, stage: Stage, number: int, batches: Batches, batch_size: int) -> Step:
-    """One step at the peak rate: the schedule's first would move nothing."""
-    started = time.perf_counter()
-    groups = stage.optimizer.param_groups
-    optimised = {id(parameter) for group in groups for parameter in group["params"]}
+def _reduced_recipe(recipe: Recipe, batch_size: int, num_layers: int) -> Recipe:
+    transfer, pre_training, tuning = recipe.knowledge_transfer, recipe.pre_training, recipe.fine_tuning
+    distillation = tuning.distillation
+    if distillation is not None and distillation.intermediate is not None:
+        first = replace(distillation.intermediate, steps=STEPS, batch_size=batch_size)
+        distillation = replace(distillation, intermediate=first)
+    if transfer is not None:
+        transfer = replace(transfer, steps=STEPS * num_layers, batch_size=batch_size)
+    return replace(
+        recipe,
+        knowledge_transfer=transfer,
+        pre_training=replace(pre_training, steps=min(STEPS, pre_training.steps), batch_size=batch_size),
+        fine_tuning=replace(tuning, steps=STEPS, batch_size=batch_size, distillation=distillation),
+    )
+
+
+def _check_optimised(name: str, stage: Stage, memory: Memory) -> None:
+    count = sum(parameter.numel() for group in stage.optimizer.param_groups for parameter in group["params"])
+    planned = memory.moments // (2 * FLOAT32_BYTES)
+    if count != planned:
+        raise ValueError(f"the optimizer of the {name} must have the {planned:,} parameters of the plan, got {count:,}")
+
+
+def _two_steps(stage: Stage, answering: Sequence[nn.Module]) -> tuple[float, int, int]:
+    """Loss, moved parameters and bytes held. At the peak rate: a schedule's first would move nothing."""
+    optimised = {id(parameter) for group in stage.optimizer.param_groups for parameter in group["params"]}
     for parameter in stage.network.parameters():
         parameter.requires_grad_(id(parameter) in optimised)
     stage.network.train(stage.dropout)
-    loss = stage.loss(number)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(stage.network.parameters(), stage.clip_norm)
-    before = {parameter: float(parameter.detach().abs().sum()) for parameter in stage.network.parameters()}
-    stage.optimizer.step()
-    moved = sum(one.numel() for one, total in before.items() if float(one.detach().abs().sum()) != total)
-    stage.network.zero_grad(set_to_none=True)
-    seconds = time.perf_counter() - started
-    return Step(name, batch_size, batches.length, float(loss.detach()), moved, seconds, peak_memory_bytes())
+    weights = [*stage.network.parameters(), *(one for network in answering for one in network.parameters())]
+    before = [_sum(parameter) for parameter in stage.network.parameters()]
+    with HeldBytes(weights) as held:
+        for number in range(stage.steps - STEPS, stage.steps):
+            stage.optimizer.zero_grad(set_to_none=True)
+            loss = stage.loss(number)
+            value = loss.item()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(stage.network.parameters(), stage.clip_norm)
+            stage.optimizer.step()
+            del loss
+    after = [_sum(parameter) for parameter in stage.network.parameters()]
+    counts = [parameter.numel() for parameter in stage.network.parameters()]
+    moved = sum(count for count, one, other in zip(counts, before, after, strict=True) if one != other)
+    fixed = sum(tensor.numel() * tensor.element_size() for tensor in weights)
+    stage.optimizer.zero_grad(set_to_none=True)
+    return value, moved, fixed + held.peak
 
 
-def _random_text(vocab_size: int, length: int) -> PretrainingData:
-    """Documents of random word pieces, long enough that every sequence is full."""
-    generator = np.random.default_rng(0)
-    special = SpecialIds(pad=0, unknown=1, start=2, separator=3, mask=4)
-    total = DOCUMENTS * SENTENCES * length
-    tokens = generator.integers(5, vocab_size, total).astype(np.int32)
-    sentences = np.full(DOCUMENTS * SENTENCES, length, dtype=np.int64)
-    return pretraining_data(tokens, sentences, np.full(DOCUMENTS, SENTENCES, dtype=np.int64), special, vocab_size)
+def _sum(parameter: Tensor) -> float:
+    return float(parameter.detach().abs().sum())

@@ -118,7 +118,8 @@ def show(
     teacher
         Folder of a Hugging Face BERT: which objectives it could teach this study's students, and why not the others.
     dry_run
-        With --scale paper: build every model without memory for its weights, and take one real step at a batch of 1.
+        With --scale paper: build every model without memory for its weights, and step every kind of stage at a batch
+        of 1, the memory held beside the memory planned.
     """
     from studies.overview import overview, overview_lines
 

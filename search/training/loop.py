@@ -81,6 +81,7 @@ def run_stage(stage: Stage, position: Position, keeper: Keeper, others: dict[str
             save(keeper, position, {"current": stage.network, **others}, stage.optimizer)
             last_save = time.monotonic()
         keeper.tell(stage.name, position.updates)
+    stage.optimizer.zero_grad(set_to_none=True)  # or the network would carry them through all stages to come
 
 
 def _step(stage: Stage, step: int) -> float:

@@ -1,9 +1,15 @@
-"""The stages that a recipe asks for, in order, as values; knows nothing of networks."""
+"""The stages that a recipe asks for, in order, as values; knows nothing of networks.
 
+Training runs them (`train.py`) and the budget costs them (`search/budget.py`), so that what is planned is what is
+trained.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from search.data.spec import TaskSpec
+from search.recipe import FineTuning, Recipe
 from search.trial import TrialSpec
 
 
@@ -12,6 +18,10 @@ class PlannedStage:
     """One stage to come."""
 
     kind: Literal["transfer", "auxiliary", "pre-training", "intermediate", "fine-tuning", "multi-task"]
+    name: str
+    """As progress, curves and budgets call it."""
+    updates: int
+    batch_size: int
     tasks: tuple[TaskSpec, ...] = ()
     """The tasks whose networks it trains."""
 
@@ -25,19 +35,39 @@ class PlannedStage:
 
 def planned_stages(spec: TrialSpec) -> tuple[PlannedStage, ...]:
     """Knowledge transfer, pre-training and tasks of one training, as far as its recipe has them."""
-    recipe, stages = spec.recipe, list[PlannedStage]()
-    transfer = recipe.knowledge_transfer
+    return (*_before_tasks(spec.recipe), *_of_tasks(spec.recipe.fine_tuning, spec.data.tasks))
+
+
+def _before_tasks(recipe: Recipe) -> Iterator[PlannedStage]:
+    transfer, pre_training = recipe.knowledge_transfer, recipe.pre_training
     if transfer is not None and transfer.strategy == "auxiliary":
-        stages.append(PlannedStage(kind="auxiliary"))
-    else:
-        stages += [PlannedStage(kind="transfer")] if transfer is not None else []
-        stages += [PlannedStage(kind="pre-training")] if recipe.pre_training.steps else []
-    if recipe.fine_tuning.multi_task:
-        # Not without tasks: a teacher on a corpus alone has none.
-        return (*stages, PlannedStage(kind="multi-task", tasks=spec.data.tasks)) if spec.data.tasks else tuple(stages)
-    distillation = recipe.fine_tuning.distillation
-    for task in spec.data.tasks:
-        if distillation is not None and distillation.intermediate is not None:
-            stages.append(PlannedStage(kind="intermediate", tasks=(task,)))
-        stages.append(PlannedStage(kind="fine-tuning", tasks=(task,)))
-    return tuple(stages)
+        updates = recipe.student_updates
+        yield PlannedStage(kind="auxiliary", name="auxiliary", updates=updates, batch_size=pre_training.batch_size)
+        return
+    if transfer is not None:
+        yield PlannedStage(kind="transfer", name="transfer", updates=transfer.steps, batch_size=transfer.batch_size)
+    if pre_training.steps:
+        name = "distillation" if pre_training.distils else "pre-training"
+        steps, batch_size = pre_training.steps, pre_training.batch_size
+        yield PlannedStage(kind="pre-training", name=name, updates=steps, batch_size=batch_size)
+
+
+def _of_tasks(recipe: FineTuning, tasks: tuple[TaskSpec, ...]) -> Iterator[PlannedStage]:
+    if recipe.multi_task:
+        if tasks:  # a teacher on a corpus alone has none
+            updates = recipe.steps * len(tasks)
+            yield PlannedStage(
+                kind="multi-task", name="multi-task", updates=updates, batch_size=recipe.batch_size, tasks=tasks
+            )
+        return
+    first = None if recipe.distillation is None else recipe.distillation.intermediate
+    for task in tasks:
+        if first is not None:
+            name = f"intermediate/{task.name}"
+            yield PlannedStage(
+                kind="intermediate", name=name, updates=first.steps, batch_size=first.batch_size, tasks=(task,)
+            )
+        name = f"fine-tuning/{task.name}"
+        yield PlannedStage(
+            kind="fine-tuning", name=name, updates=recipe.steps, batch_size=recipe.batch_size, tasks=(task,)
+        )

@@ -43,10 +43,10 @@ def distilled_loss(
             target = teacher(*inputs)
         return mixed_loss(task, recipe, network(*inputs), target, inputs[1], labels)
     assert isinstance(network, TaskNetwork) and isinstance(teacher, TaskNetwork)
-    maps = network.encoder(*inputs).feature_maps
     with torch.no_grad():
         teacher_maps = teacher.encoder(*inputs).feature_maps
         target = task_logits(teacher.head, teacher_maps[-1], inputs[1])
+    maps = network.encoder(*inputs).feature_maps
     logits = task_logits(network.head, maps[-1], inputs[1])
     loss = mixed_loss(task, recipe, logits, target, inputs[1], labels)
     states = torch.stack([feature_map[:, 0] for feature_map in maps[:-1]])  # (layers, batch, width)

@@ -81,11 +81,11 @@ def multi_task_stage(
         turn, place = divmod(step, len(tasks))
         chosen = turn_order(len(tasks), turn, seed)[place]
         batch = batches[chosen](turn)
-        logits = network(chosen, *batch.inputs)
         if recipe.distillation is None:
-            return task_loss(tasks[chosen], logits, batch.labels)
-        with torch.no_grad():
+            return task_loss(tasks[chosen], network(chosen, *batch.inputs), batch.labels)
+        with torch.no_grad():  # before the student, whose maps need the room that a teacher's take in passing
             target = teachers[chosen](*batch.inputs)
+        logits = network(chosen, *batch.inputs)
         return mixed_loss(tasks[chosen], recipe.distillation, logits, target, batch.mask, batch.labels)
 
     optimizer = make_optimizer(groups, recipe.optimizer)

@@ -141,6 +141,7 @@ class _Training:
             self._restore_finished(steps)
         for index in range(self.position.stage, len(steps)):
             stage = self._stage(steps[index])
+            assert (stage.name, stage.steps) == (steps[index].name, steps[index].updates)
             loss = in_precision(stage.loss, self.acceleration.precision, self.device)
             loss = in_graphs(loss, self.acceleration.compiled)
             loss = with_own_dropout(ranks, loss, self.spec.seed, steps[index].stream)

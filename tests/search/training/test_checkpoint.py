@@ -58,10 +58,7 @@ def test_tensors_and_state_come_back_bit_for_bit(saved: Path) -> None:
 
 def test_a_file_cut_at_any_length_is_refused_by_name(saved: Path) -> None:
     content = saved.read_bytes()
-    chance = random.Random(0)
-    lengths = {0, 1, 7, 8, 9, len(content) - 1, len(content) - 8}
-    lengths |= {chance.randrange(len(content)) for _ in range(55)}
-    for length in sorted(lengths):
+    for length in range(len(content)):
         saved.write_bytes(content[:length])
         with pytest.raises(ValueError, match=r"^checkpoint 0123\.safetensors is corrupted \("):
             load_checkpoint(saved)
