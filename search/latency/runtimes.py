@@ -34,12 +34,14 @@ def check_runtime(case: LatencyCase) -> None:
         needs("onnx", "onnxscript", "onnxruntime")
 
 
-def forward(config: Student, case: LatencyCase, seed: int) -> Callable[[], None]:
+def forward(config: Student, case: LatencyCase, seed: int, *, folder: Path | None = None) -> Callable[[], None]:
     """A function that runs one forward pass of an encoder, or of a BiLSTM for single texts, with random weights and
     returns when it is done.
 
     Args:
         seed: of weights and token ids.
+        folder: where ONNX files of this config and seed are kept, so that several runtimes share one export; temporary
+            without it.
 
     Raises:
         ValueError: the encoder is shorter than the case, the batch does not fit into memory, or outputs are not finite;
@@ -60,7 +62,7 @@ def forward(config: Student, case: LatencyCase, seed: int) -> Callable[[], None]
         return output.feature_maps[-1]
 
     batch = (token_ids, mask, token_types)
-    plain = deployed_pass(encoder, case, batch) if case.runtime in DEPLOYED else as_built
+    plain = deployed_pass(encoder, case, batch, folder) if case.runtime in DEPLOYED else as_built
     if not plain().isfinite().all():
         raise ValueError("latency needs finite activations, random weights give others; check the config")
     if case.runtime == "compile":
