@@ -20,7 +20,7 @@ from search.latency.energy import energy_counters, energy_joules, gpu_energy_cou
 from search.latency.interleave import Timed, interleave
 from search.latency.lock import measurement_lock
 from search.latency.protocol import Protocol
-from search.latency.quiet import quiet
+from search.latency.quiet import pinned, quiet
 from search.latency.runtimes import check_runtime, forward
 from search.latency.session import LatencySeries, LatencySession, NamedSeries, Outcome, Unmeasured
 from search.latency.stopping import refusal, stopper
@@ -86,15 +86,17 @@ def measure_latency(
         forwards, unmeasured = _build(configs, reference, case, seed)
         conditions |= _present(load_before=load_average())
         energy, gpu_energy = energy_counters(), gpu_energy_counters(case.device)
-        timed = interleave(
-            list(forwards.values()),
-            rounds=protocol.most_rounds,
-            warmup=protocol.warmup,
-            seed=seed,
-            enough=stopper(protocol),
-            progress=progress,
-        )
+        with pinned(protocol.pin and case.threads == 1 and case.device == "cpu") as core:
+            timed = interleave(
+                list(forwards.values()),
+                rounds=protocol.most_rounds,
+                warmup=protocol.warmup,
+                seed=seed,
+                enough=stopper(protocol),
+                progress=progress,
+            )
         conditions |= _present(
+            pinned_core=core,
             session_energy_joules=energy_joules(energy, energy_counters()),
             session_gpu_energy_joules=energy_joules(gpu_energy, gpu_energy_counters(case.device)),
         )
