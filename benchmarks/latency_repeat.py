@@ -4,8 +4,9 @@ get on an idle machine?
 Run as `python -m benchmarks.latency_repeat disturbed --out DIR` and `... idle --out DIR`. `disturbed` starts a process
 that burns one core in bursts of its own, measures 30 configurations of student-search in two sessions with different
 seeds, and compares the ranks of the two: by ratio to the reference, and beside it by plain median milliseconds of the
-same samples. `idle` measures 10 configurations until every interval of a ratio is at most 1 % wide or 60 s are up.
-A session that DIR holds already is not measured again.
+same samples. `idle` measures 10 configurations until every interval of a ratio is at most 1 % wide or 60 s are up, and
+says what makes intervals wide; with `--pin` the measuring thread is kept on one core. A session that DIR holds already
+is not measured again.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from benchmarks.machine import header, machine
+from benchmarks.session_noise import noise, noise_text
 from model_zoo.config import EncoderConfig
 from search.latency.case import LatencyCase
 from search.latency.measure import measure_latency
@@ -65,10 +68,12 @@ def burner() -> Iterator[None]:
             process.kill()
 
 
-def session(path: Path, count: int, seed: int, protocol: Protocol) -> LatencySession:
-    """The session of a file, measured now unless it is there."""
+def session(path: Path, count: int, seed: int, protocol: Protocol, *, smallest: bool = False) -> LatencySession:
+    """The session of a file, measured now unless it is there; of single short sequences for `smallest`."""
     if not path.exists():
         configs, reference, case = configurations(count, seed=0)
+        if smallest:
+            case = replace(case, batch=1, length=8)
         found = measure_latency(configs, reference, case, seed=seed, protocol=protocol)
         path.write_text(json.dumps(to_json(found), allow_nan=False))
     return from_json(LatencySession, json.loads(path.read_text()), place=path.name)
@@ -107,39 +112,19 @@ def disturbed(folder: Path, seconds: float) -> dict[str, Any]:
     }
 
 
-def common_effect_widths(found: LatencySession, resamples: int = 1000) -> list[float]:
-    """What intervals would be if each round's common effect, the median over all encoders, were taken out of encoder
-    and reference alike before their medians are compared. Not what the project reports: the ratio of one encoder would
-    then depend on the others. Rounds are drawn singly."""
-    series = [found.reference, found.control, *(one.series for one in found.candidates)]
-    logs = np.log(np.array([one.forward_ns for one in series]))
-    logs -= np.median(logs - np.median(logs, axis=1, keepdims=True), axis=0)
-    rows = np.random.default_rng(0).integers(0, found.rounds, size=(resamples, found.rounds))
-    reference = np.median(np.concatenate([logs[0][rows], logs[1][rows]], axis=1), axis=1)
-    widths = []
-    for one in logs[2:]:
-        low, high = np.quantile(np.median(one[rows], axis=1) - reference, [0.025, 0.975])
-        widths.append(float(np.exp(high - low) - 1))
-    return sorted(widths)
+def idle(folder: Path, seconds: float, *, smallest: bool = False, pin: bool = False) -> dict[str, Any]:
+    """One session of 10 configurations on an idle machine.
 
-
-def idle(folder: Path, seconds: float) -> dict[str, Any]:
-    """One session of 10 configurations on an idle machine."""
-    found = session(folder / "idle.json", 10, 3, Protocol(seconds=seconds, interval_width=GOAL_WIDTH))
-    summary = summarise(found)
-    widths = sorted(relative_width(one.ratio) for one in summary.candidates.values())
-    spent = sum(sum(one.forward_ns) * one.repeats for one in (found.reference, found.control)) / 1e9
-    spent += sum(sum(one.series.forward_ns) * one.series.repeats for one in found.candidates) / 1e9
-    return {
-        "rounds": found.rounds,
-        "timed_seconds": spent,
-        "widths": widths,
-        "widths_of_plain_medians": sorted(relative_width(one.latency_ms) for one in summary.candidates.values()),
-        "widths_by_common_effect": common_effect_widths(found),
-        "control_width": relative_width(summary.control.ratio),
-        "goal": GOAL_WIDTH,
-        "load": [found.conditions.get("load_before"), found.conditions.get("load_after")],
-    }
+    It may end a little below the goal only: the last look draws fewer bootstrap samples than the summary does.
+    """
+    protocol = Protocol(seconds=seconds, interval_width=0.95 * GOAL_WIDTH, pin=pin)
+    if smallest:
+        protocol = replace(protocol, least_rounds=4, most_rounds=4)
+    path = folder / ("idle-pinned.json" if pin else "idle.json")
+    found = session(path, 2 if smallest else 10, 3, protocol, smallest=smallest)
+    load = [found.conditions.get("load_before"), found.conditions.get("load_after")]
+    pinned = {"pinned_core": found.conditions["pinned_core"]} if "pinned_core" in found.conditions else {}
+    return noise(found, GOAL_WIDTH) | {"load": load} | pinned
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -148,10 +133,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("part", choices=("disturbed", "idle"))
     parser.add_argument("--out", type=Path, required=True, help="folder of the sessions")
     parser.add_argument("--seconds", type=float, default=60.0, help="the most one session may take (default 60)")
+    parser.add_argument("--pin", action="store_true", help="idle: keep the thread that measures on one core")
+    parser.add_argument("--smallest", action="store_true", help="idle: two configurations, to try the benchmark itself")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    found = (disturbed if options.part == "disturbed" else idle)(options.out, options.seconds)
+    if options.part == "disturbed":
+        found = disturbed(options.out, options.seconds)
+    else:
+        found = idle(options.out, options.seconds, smallest=options.smallest, pin=options.pin)
     print(header(machine()))
+    if options.part == "idle":
+        print(noise_text(found))
     print(json.dumps(found, indent=1))
     return 0
 

@@ -9,6 +9,17 @@ from model_zoo.onnx_export import Inputs
 
 CALLS = 10
 SHOWN = 8
+KINDS = {
+    "rounding to int8": ("quantizelinear",),
+    "norms": ("norm", "addcmul"),
+    "attention": ("attention", "softmax"),
+    "activation": ("gelu", "relu", "clamp_min", "erf"),
+    "matrix products": ("mm", "matmul", "linear"),
+    "generated code": ("compiled region", "cpp_fused"),
+}
+"""What the names of operations hold, by kind; the first that fits counts. NoNorm is `addcmul` in torch and folded away
+in ONNX files; attention is its products and its softmax where they are one operation, else the softmax alone; compiled
+code is one with norms, activations and sums in it."""
 
 
 def eager_profile(function: Callable[[], object]) -> dict[str, float]:
@@ -53,3 +64,26 @@ def profile_text(milliseconds: Mapping[str, float]) -> str:
     largest = sorted(milliseconds.items(), key=lambda item: -item[1])[:SHOWN]
     parts = ", ".join(f"{name} {value:.2f} ms ({value / total:.0%})" for name, value in largest)
     return f"{total:.1f} ms: {parts}"
+
+
+def kind(operation: str) -> str:
+    """What an operation of torch or ONNX Runtime is for, one of KINDS.
+
+    >>> kind("aten::addmm"), kind("aten::addcmul"), kind("DynamicQuantizeLinear"), kind("Transpose")
+    ('matrix products', 'norms', 'rounding to int8', 'rest')
+    """
+    name = operation.lower()
+    return next((one for one, parts in KINDS.items() if any(part in name for part in parts)), "rest")
+
+
+def shares(milliseconds: Mapping[str, float]) -> dict[str, float]:
+    """Each kind's part of the time, the kinds that there are."""
+    total, found = sum(milliseconds.values()), Counter[str]()
+    for operation, value in milliseconds.items():
+        found[kind(operation)] += value / total
+    return {one: found[one] for one in (*KINDS, "rest") if one in found}
+
+
+def shares_text(found: Mapping[str, float]) -> str:
+    """`shares` in one line."""
+    return ", ".join(f"{one} {share:.0%}" for one, share in found.items())

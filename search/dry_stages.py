@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from model_zoo.bilstm_config import BiLSTMConfig
@@ -141,15 +142,15 @@ def random_rows(spec: TrialSpec, task: TaskSpec) -> TaskSplit:
     """Rows of a task, all full, their second half being a second text."""
     generator, length = np.random.default_rng(0), spec.data.length
     shape = (max(ROWS, spec.recipe.fine_tuning.batch_size), length)
-    labels = {
+    kinds: dict[str, NDArray[np.int64] | NDArray[np.float32]] = {
         "classification": generator.integers(0, max(1, task.num_labels), shape[0]),
         "regression": generator.normal(size=shape[0]).astype(np.float32),
         "span": generator.integers(0, length, (shape[0], 2)),
-    }[task.kind]
+    }
     types = np.broadcast_to(np.arange(length) >= length // 2, shape).astype(np.int64)
     return TaskSplit(
         token_ids=generator.integers(5, spec.data.vocab_size, shape),
         token_types=types,
         mask=np.ones(shape, dtype=np.bool_),
-        labels=labels,
+        labels=kinds[task.kind],
     )

@@ -15,27 +15,43 @@ from search.latency.case import LatencyCase
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """Token ids, mask and token types."""
+FLOAT_FILE, INT8_FILE = "model.onnx", "int8.onnx"
 
 
-def deployed_pass(encoder: Encoder, case: LatencyCase, batch: Batch) -> Callable[[], Tensor]:
+def deployed_pass(
+    encoder: Encoder, case: LatencyCase, batch: Batch, folder: Path | None = None
+) -> Callable[[], Tensor]:
     """One pass of the encoder's folded form in the case's runtime.
+
+    Args:
+        folder: where its ONNX files are kept and found again, so that it is exported once for several runtimes; it must
+            be of this encoder with these weights alone. Without one they are temporary.
 
     Raises:
         ValueError: the packages of ONNX are missing, or the encoder cannot be exported.
     """
-    folded = fold(encoder.config, {f"encoder.{name}": tensor for name, tensor in encoder.state_dict().items()})
     if case.runtime == "folded":
+        folded = _folded(encoder)
         return lambda: _run(folded, batch)
-    token_ids, mask, token_types = (part.numpy().astype(np.int64) for part in batch)
-    inputs = Inputs(token_ids, mask, token_types)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.onnx"
-        export_onnx(folded, file, max_length=encoder.config.max_positions, output="last_hidden_state")
-        if case.runtime == "onnx-int8":
-            quantise(file, Path(folder) / "int8.onnx", "dynamic")
-            file = Path(folder) / "int8.onnx"
-        session = open_session(file, threads=case.threads)
+    with tempfile.TemporaryDirectory() as temporary:
+        session = open_session(_exported(encoder, case, folder or Path(temporary)), threads=case.threads)
+    inputs = Inputs(*(part.numpy().astype(np.int64) for part in batch))
     return lambda: torch.from_numpy(run_session(session, inputs))
+
+
+def _exported(encoder: Encoder, case: LatencyCase, folder: Path) -> Path:
+    file, int8 = folder / FLOAT_FILE, folder / INT8_FILE
+    if not file.exists():
+        export_onnx(_folded(encoder), file, max_length=encoder.config.max_positions, output="last_hidden_state")
+    if case.runtime == "onnx":
+        return file
+    if not int8.exists():
+        quantise(file, int8, "dynamic")
+    return int8
+
+
+def _folded(encoder: Encoder) -> FoldedEncoder:
+    return fold(encoder.config, {f"encoder.{name}": tensor for name, tensor in encoder.state_dict().items()})
 
 
 def _run(folded: FoldedEncoder, batch: Batch) -> Tensor:

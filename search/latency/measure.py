@@ -4,11 +4,9 @@ Nothing else should run meanwhile: the driver measures while nothing trains, and
 other.
 """
 
-import contextlib
 import datetime
-import gc
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +17,16 @@ from model_zoo.config import EncoderConfig
 from model_zoo.student import Student
 from search.allocator import keep_freed_memory
 from search.latency.case import DEPLOYED, LatencyCase
+from search.latency.energy import energy_counters, energy_joules, gpu_energy_counters
 from search.latency.interleave import Timed, interleave
 from search.latency.lock import measurement_lock
 from search.latency.protocol import Protocol
+from search.latency.quiet import pinned, quiet
 from search.latency.runtimes import check_fit, check_runtime, check_threads, forward
 from search.latency.session import LatencySeries, LatencySession, NamedSeries, Outcome, Unmeasured
 from search.latency.stopping import refusal, stopper
 from search.latency.summary import summarise
-from search.latency.surroundings import energy_counters, energy_joules, load_average, surroundings
+from search.latency.surroundings import load_average, surroundings
 
 Forwards = dict[str, Callable[[], None]]
 
@@ -81,22 +81,27 @@ def measure_latency(
         ValueError: a runtime or GPU that is not there, or a reference that cannot be measured.
     """
     check_runtime(case)
-    with measurement_lock() as waited_seconds, _quiet(case.threads), torch.inference_mode():
+    with measurement_lock() as waited_seconds, quiet(case.threads), torch.inference_mode():
         conditions: dict[str, Any] = {"started": _now(), "waited_seconds": waited_seconds}
         conditions["keeps_freed_memory"] = keep_freed_memory()
         forwards, unmeasured = _build(configs, reference, case, seed)
         conditions |= _present(load_before=load_average())
-        energy = energy_counters()
-        timed = interleave(
-            list(forwards.values()),
-            rounds=protocol.most_rounds,
-            warmup=protocol.warmup,
-            seed=seed,
-            enough=stopper(protocol),
-            progress=progress,
+        energy, gpu_energy = energy_counters(), gpu_energy_counters(case.device)
+        with pinned(protocol.pin and case.threads == 1 and case.device == "cpu") as core:
+            timed = interleave(
+                list(forwards.values()),
+                rounds=protocol.most_rounds,
+                warmup=protocol.warmup,
+                seed=seed,
+                enough=stopper(protocol),
+                progress=progress,
+            )
+        conditions |= _present(
+            pinned_core=core,
+            session_energy_joules=energy_joules(energy, energy_counters()),
+            session_gpu_energy_joules=energy_joules(gpu_energy, gpu_energy_counters(case.device)),
         )
-        joules = energy_joules(energy, energy_counters())
-        conditions |= surroundings(case) | _present(load_after=load_average(), session_energy_joules=joules)
+        conditions |= surroundings(case) | _present(load_after=load_average())
         conditions["finished"] = _now()
     measured = {name: configs[name] for name in list(forwards)[2:]}
     series = _series([reference, reference, *measured.values()], timed)
@@ -187,21 +192,6 @@ def _first_line(error: Exception) -> str:
 def _present(**values: Any) -> dict[str, Any]:
     """The values that are there."""
     return {name: value for name, value in values.items() if value is not None}
-
-
-@contextlib.contextmanager
-def _quiet(threads: int) -> Iterator[None]:
-    """Run with `threads` torch threads and without garbage collection, then as before."""
-    threads_before, collected_before = torch.get_num_threads(), gc.isenabled()
-    torch.set_num_threads(threads)
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads_before)
-        if collected_before:
-            gc.enable()
 
 
 def _now() -> str:

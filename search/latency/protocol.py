@@ -31,6 +31,9 @@ class Protocol:
     """The widest interval of the A/A control that is kept; None keeps every session."""
     repeats: int = 3
     """How often a refused session is done again."""
+    pin: bool = False
+    """Whether the thread that measures stays on the core that it is on. On one thread of the CPU alone: several are
+    left to the scheduler."""
 
     def __post_init__(self) -> None:
         for name, least in (("warmup", 1), ("least_rounds", 1), ("most_rounds", 1), ("repeats", 0)):

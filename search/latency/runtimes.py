@@ -5,6 +5,7 @@ initialisation none is.
 """
 
 import shutil
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,12 +46,14 @@ def check_threads(case: LatencyCase) -> None:
         )
 
 
-def forward(config: Student, case: LatencyCase, seed: int) -> Callable[[], None]:
+def forward(config: Student, case: LatencyCase, seed: int, *, folder: Path | None = None) -> Callable[[], None]:
     """A function that runs one forward pass of an encoder, or of a BiLSTM for single texts, with random weights and
     returns when it is done.
 
     Args:
         seed: of weights and token ids.
+        folder: where ONNX files of this config and seed are kept, so that several runtimes share one export; temporary
+            without it.
 
     Raises:
         ValueError: the encoder is shorter than the case, the batch does not fit into memory, or outputs are not finite;
@@ -71,11 +74,11 @@ def forward(config: Student, case: LatencyCase, seed: int) -> Callable[[], None]
         return output.feature_maps[-1]
 
     batch = (token_ids, mask, token_types)
-    plain = deployed_pass(encoder, case, batch) if case.runtime in DEPLOYED else as_built
+    plain = deployed_pass(encoder, case, batch, folder) if case.runtime in DEPLOYED else as_built
     if not plain().isfinite().all():
         raise ValueError("latency needs finite activations, random weights give others; check the config")
     if case.runtime == "compile":
-        compiled = torch.compile(plain, dynamic=False)
+        compiled = torch.compile(with_code_of_its_own(plain), dynamic=False)
         compiled()  # compiles
         return _timed(compiled, device)
     return _timed(_graph(plain) if case.runtime == "cuda-graph" else plain, device)
@@ -138,6 +141,17 @@ def _check_memory(needed: int, case: LatencyCase) -> None:
             f"a forward pass must fit into memory, a batch of {case.batch} x {case.length} needs at least "
             f"{needed / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free; use a smaller --batch or --length"
         )
+
+
+def with_code_of_its_own(function: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    """The function with a code object of its own.
+
+    torch's compiler keeps what it compiled by code object, and after eight forms of one it runs all further ones in
+    eager and only logs that: a session has more encoders than eight.
+    """
+    assert isinstance(function, types.FunctionType)
+    own = function.__code__.replace()
+    return types.FunctionType(own, function.__globals__, function.__name__, None, function.__closure__)
 
 
 def _timed(run: Callable[[], object], device: torch.device) -> Callable[[], None]:

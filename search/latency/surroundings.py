@@ -1,5 +1,4 @@
-"""What a session ran among: load, frequency governor, cores, thread pools, energy. Missing where the system says
-nothing."""
+"""What a session ran among: load, frequency governor, cores, thread pools. Missing where the system says nothing."""
 
 import os
 import re
@@ -12,7 +11,6 @@ from search.latency.case import LatencyCase
 from search.provenance import provenance
 
 _CPU = Path("/sys/devices/system/cpu")
-_POWER = Path("/sys/class/powercap")
 
 
 def surroundings(case: LatencyCase) -> dict[str, Any]:
@@ -75,29 +73,6 @@ def thread_pools() -> dict[str, str]:
     }
     found = re.findall(r"^\s*([^:\n]+(?:::[^:\n]+)?)\s*: (.+)$", report, re.MULTILINE)
     return {keys[name.strip()]: value.strip() for name, value in found if name.strip() in keys}
-
-
-def energy_counters() -> dict[str, tuple[int, int]] | None:
-    """Microjoules counted by each processor package and where its counter wraps; None where none can be read (RAPL)."""
-    found: dict[str, tuple[int, int]] = {}
-    for folder in sorted(_POWER.glob("intel-rapl:[0-9]*")):
-        if folder.name.count(":") != 1:
-            continue  # a part of a package that is counted already
-        energy, wrap = _text(folder / "energy_uj"), _text(folder / "max_energy_range_uj")
-        if energy is not None and wrap is not None and energy.isdigit() and wrap.isdigit():
-            found[folder.name] = (int(energy), int(wrap))
-    return found or None
-
-
-def energy_joules(before: dict[str, tuple[int, int]] | None, after: dict[str, tuple[int, int]] | None) -> float | None:
-    """Joules between two readings of the same counters; None where either is missing.
-
-    >>> energy_joules({"intel-rapl:0": (9_000_000, 10_000_000)}, {"intel-rapl:0": (1_000_000, 10_000_000)})
-    2.0
-    """
-    if before is None or after is None or before.keys() != after.keys():
-        return None
-    return sum((after[name][0] - count) % wrap for name, (count, wrap) in before.items()) / 1e6
 
 
 def _gpu_clock_mhz(device: str) -> int | None:

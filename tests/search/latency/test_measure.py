@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from search.latency.deployed import deployed_pass
 from search.latency.lock import lock_path, measurement_lock
 from search.latency.measure import check_measurable, measure_latency, measure_until_kept, peak_memory_bytes
 from search.latency.protocol import fixed_rounds
-from search.latency.runtimes import free_bytes
+from search.latency.runtimes import free_bytes, with_code_of_its_own
 from search.latency.session import LatencySession
 from search.latency.summary import summarise
 from search.values import from_json, to_json
@@ -283,6 +283,22 @@ def test_deployed_runtimes_compute_what_the_encoder_computes() -> None:
             found = deployed_pass(encoder, LatencyCase(runtime=runtime, batch=2, length=9), batch)()
             bound = 0.1 if runtime == "onnx-int8" else 1e-5  # int8: one part in 256 per product, a dozen deep
             assert (found - expected).abs().max() <= bound * expected.abs().max()
+
+
+def test_the_ninth_pass_of_a_process_is_compiled_too() -> None:
+    compiled = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., object]:
+        compiled.append(graph)
+        return graph.forward
+
+    def make(size: int) -> Callable[[], torch.Tensor]:
+        values = torch.ones(size)
+        return lambda: values + 1
+
+    for size in range(2, 12):
+        torch.compile(with_code_of_its_own(make(size)), dynamic=False, backend=backend)()
+    assert len(compiled) == 10
 
 
 def test_a_deployed_runtime_is_for_float32_on_the_cpu() -> None:
