@@ -42,9 +42,7 @@ def answer(names: Sequence[str], *, length: int = 128, cap_ms: float | None = No
     Raises:
         ValueError: as `read_groups`; an ablation beside something else; ablations without an arm in common.
     """
-    groups = read_groups(names)
-    if len(groups) == 1 and groups[0].is_ablation:
-        groups = (replace(groups[0], subjects=tuple(replace(one, name=one.arm) for one in groups[0].subjects)),)
+    groups = _shortened(read_groups(names))
     subjects = tuple(subject for group in groups for subject in group.subjects)
     matched, unmatched = _matched(groups)
     comparison = comparison_of(subjects, length)
@@ -65,6 +63,17 @@ def answer(names: Sequence[str], *, length: int = 128, cap_ms: float | None = No
         unmatched=tuple(unmatched),
         choice=choose(subjects, cap_ms, pairs),
         sentences=tuple(sentence(pair) for pair in pairs),
+    )
+
+
+def _shortened(groups: tuple[Group, ...]) -> tuple[Group, ...]:
+    """Items that are all arms of one run by the arm's name alone; no two of them are alike."""
+    every = [subject for group in groups for subject in group.subjects]
+    folders = {subject.source.folder if subject.source and subject.arm else None for subject in every}
+    if len(folders) > 1 or None in folders or len({subject.arm for subject in every}) < len(every):
+        return groups
+    return tuple(
+        replace(group, subjects=tuple(replace(one, name=one.arm) for one in group.subjects)) for group in groups
     )
 
 

@@ -40,6 +40,7 @@ def write_recommendation(answer: Answer, path: Path, command: str) -> None:
         answer = replace(answer, choice=choose(answer.subjects, None))
     assert answer.choice is not None
     context = {
+        "runs": list(dict.fromkeys(one.source.folder.name for one in answer.subjects if one.source)),
         "names": [subject.name for subject in answer.subjects],
         "recommendation": answer.choice.sentence,
         "sentences": answer.sentences,

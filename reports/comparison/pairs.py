@@ -36,7 +36,7 @@ class Pair:
     changes: tuple[Change, ...]
     """Fields of the two specs that differ, seeds left out; of the two students where one is no trial."""
     surroundings: tuple[str, ...]
-    """What else differs in how their trials were made, such as `torch 2.12.0 and 2.13.0`."""
+    """What else differs in how their trials were made, such as `torch 2.12.0 -> 2.13.0`, the other one's first."""
     shared_seeds: tuple[int, ...]
     """Seeds that both have trials of, or were to have."""
     num_unshared: int
@@ -57,8 +57,10 @@ class Pair:
 
     @property
     def is_same(self) -> bool:
-        """Whether both are the very same trials."""
-        marks = [{record["fingerprint"] for record in one.records} for one in (self.subject, self.against)]
+        """Whether both are the very same trials with the same result (one trained anew may have another)."""
+        marks = [
+            {one["fingerprint"]: accuracy_of(one) for one in item.records} for item in (self.subject, self.against)
+        ]
         return bool(marks[0]) and marks[0] == marks[1]
 
 
@@ -170,7 +172,7 @@ def _surroundings(subject: Subject, against: Subject) -> tuple[str, ...]:
     for name in ("commit", "machine", "device", "python", "torch"):
         mine, theirs = _made(subject, name), _made(against, name)
         if mine and theirs and mine != theirs:
-            said.append(f"{name} {'/'.join(mine)} and {'/'.join(theirs)}")
+            said.append(f"{name} {'/'.join(theirs)} -> {'/'.join(mine)}")
     return tuple(said)
 
 

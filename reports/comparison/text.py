@@ -58,6 +58,8 @@ def _accuracy(pair: Pair) -> str:
     if pair.not_paired:
         return f"{one} and {other} are not compared in accuracy, their seeds are no pairs: {pair.not_paired}"
     assert found is not None
+    if not pair.shared_seeds:
+        return f"nothing can be said of the accuracy of {one} against {other}: they share no seed, so there is no pair"
     if found.mean is None:
         lost = f" ({lost_text(found.lost)})" if found.lost else ""
         return f"nothing can be said of {one} against {other}: of {_shared(pair)} none has a result in both{lost}"
