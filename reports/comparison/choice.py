@@ -17,7 +17,7 @@ from statistics import NormalDist, fmean, stdev
 
 from reports.comparison.latency import Timing, conditions_text, differing, timing
 from reports.comparison.pairs import Pair, paired, why_not_paired
-from reports.comparison.subjects import Subject
+from reports.comparison.subjects import Subject, printable
 from reports.contrast import LEVEL, Contrast
 from reports.points import accuracy_of
 from reports.readable import milliseconds, percent
@@ -104,7 +104,7 @@ def choose(subjects: Sequence[Subject], cap_ms: float | None, pairs: Sequence[Pa
         )  # fmt: skip
     chosen = next((one for one in candidates if best is not None and one.name == best.name), None)
     sentence = _nothing(candidates, cap_ms) if chosen is None else _sentence(chosen, candidates, cap_ms)
-    return Choice(cap_ms=cap_ms, chosen=chosen, candidates=tuple(candidates), sentence=sentence)
+    return Choice(cap_ms=cap_ms, chosen=chosen, candidates=tuple(candidates), sentence=printable(sentence))
 
 
 def probability_under(found: Timing, cap_ms: float) -> float | None:

@@ -13,7 +13,7 @@ from reports.comparison.answer import Answer
 from reports.comparison.choice import choose
 from reports.comparison.latency import conditions_text
 from reports.comparison.pairs import Pair
-from reports.comparison.subjects import Subject
+from reports.comparison.subjects import Subject, printable
 from reports.comparison.tables import candidate_table, change_lines, pair_table, task_table
 from reports.comparison.text import limits
 from reports.contrast_tables import lost_text
@@ -71,7 +71,7 @@ def not_measured(answer: Answer) -> list[str]:
     for pair in answer.pairs:
         found += _missing_of(pair)
     found += [f"{name}: no counterpart in the other run." for name in answer.unmatched]
-    return [*found, *_open(answer)]
+    return [printable(line) for line in (*found, *_open(answer))]
 
 
 def _missing_of(pair: Pair) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from reports.comparison.answer import Answer
 from reports.comparison.choice import Candidate
 from reports.comparison.pairs import Pair
+from reports.comparison.subjects import printable
 from reports.comparison.text import ratio_text
 from reports.contrast import Contrast
 from reports.contrast_tables import interval_text, lost_text, p_text
@@ -25,7 +26,7 @@ def evidence_cells(pairs: Iterable[Pair]) -> list[tuple[str, ...]]:
             rows.append(
                 (
                     f"{pair.subject.name} - {pair.against.name}",
-                    found.metric,
+                    printable(found.metric),
                     percent(found.baseline_mean),
                     percent(found.arm_mean),
                     signed(found.mean),
@@ -46,7 +47,7 @@ def change_lines(pairs: Iterable[Pair]) -> list[str]:
 def changes_text(pair: Pair) -> str:
     """Everything that differs between two specs, and in how their trials were made."""
     said = [change_text(change) for change in pair.changes]
-    return "; ".join([*said, *pair.surroundings]) or "nothing but the seed"
+    return printable("; ".join([*said, *pair.surroundings])) or "nothing but the seed"
 
 
 def change_text(change: Change) -> str:
@@ -113,7 +114,8 @@ def task_table(pairs: Iterable[Pair]) -> Table:
     metrics = list(dict.fromkeys(found.metric for pair in listed for found in pair.tasks))
     rows = []
     for metric in metrics:
-        cells = [Cell(text=metric.rpartition("/")[0], note=metric.rpartition("/")[2].replace("_", " "))]
+        task, _, measure = printable(metric).rpartition("/")
+        cells = [Cell(text=task, note=measure.replace("_", " "))]
         for pair in listed:
             found = next((one for one in pair.tasks if one.metric == metric), None)
             cells.append(Cell(text=signed(found.mean), note=interval_text(found)) if found else Cell(text=DASH))

@@ -1,6 +1,7 @@
 """What the trials say of one item against another: one sentence in plain words, as plain text."""
 
 from reports.comparison.pairs import Pair
+from reports.comparison.subjects import printable
 from reports.contrast import SMALLEST_NUM_PAIRS, Contrast
 from reports.contrast_tables import interval_text, lost_text, p_text
 from reports.readable import in_points, percent, plural, signed
@@ -8,7 +9,7 @@ from reports.readable import in_points, percent, plural, signed
 
 def sentence(pair: Pair) -> str:
     """Accuracy first, then latency; what cannot be told is said so, with what these seeds could have shown."""
-    said = f"{_accuracy(pair)}; {_latency(pair)}."
+    said = printable(f"{_accuracy(pair)}; {_latency(pair)}.")
     is_name = said.startswith((pair.subject.name, pair.against.name))
     return said if is_name else said[:1].upper() + said[1:]
 
