@@ -5,8 +5,8 @@ under the cap (Student's t on the logarithms of the sessions' medians, one furth
 did, that its median there is (a normal distribution on the logarithmic scale, as wide as the recorded interval).
 
 Which of several items is best was chosen by the same data that tell them apart. So an item counts as told apart from
-the chosen one only where the comparison's own verdict on the two says so, or the sign-flip p, times the number of pairs
-of items, is at most 5 %.
+the chosen one only where the comparison's own verdict on the two says so, or the p that `joint.py` adjusts for all
+pairs of items is at most 5 %.
 """
 
 import math
@@ -15,10 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
 
+import numpy as np
+
+from reports.comparison.joint import joint_p
 from reports.comparison.latency import Timing, conditions_text, differing, timing
-from reports.comparison.pairs import Pair, paired, why_not_paired
+from reports.comparison.pairs import Pair, why_not_paired
 from reports.comparison.subjects import Subject, printable
-from reports.contrast import LEVEL, Contrast
+from reports.contrast import LEVEL
 from reports.points import accuracy_of
 from reports.readable import milliseconds, percent
 
@@ -39,8 +42,8 @@ class Candidate:
     """That it meets the cap; None without a cap and where no spread was recorded."""
     left_out: str
     """Why it cannot be chosen; empty where it can."""
-    difference: Contrast | None
-    """The chosen one minus this one; None for the chosen one and where they are not paired."""
+    p: float | None
+    """Of the difference from the chosen one, adjusted for all pairs; None for itself and where they are not paired."""
     is_told_apart: bool
     """From the chosen one, in accuracy."""
 
@@ -88,18 +91,17 @@ def choose(subjects: Sequence[Subject], cap_ms: float | None, pairs: Sequence[Pa
     seeds = _shared_seeds(able)
     means = {subject.name: _mean(subject, seeds) for subject in subjects}
     best = max(able, key=lambda subject: means[subject.name][0] or -math.inf, default=None)
-    num_pairs = len(able) * (len(able) - 1) // 2
+    p_values = _joint_p(able, seeds, best)
     candidates = []
     for subject, found, reason in zip(subjects, timings, reasons, strict=True):
-        is_other = best is not None and not reason and subject.name != best.name
-        contrast = _difference(best, subject) if best is not None and is_other else None
-        told = best is not None and (_is_judged(pairs, best, subject) or _is_distinct(contrast, num_pairs))
+        p = p_values.get(subject.name)
+        told = best is not None and (_is_judged(pairs, best, subject) or (p is not None and p <= LEVEL))
         accuracy, count = means[subject.name]
         probability = None if cap_ms is None or found.ms is None else probability_under(found, cap_ms)
         candidates.append(
             Candidate(
                 name=subject.name, accuracy=accuracy, num_seeds=count, timing=found, probability=probability,
-                left_out=reason, difference=contrast, is_told_apart=told,
+                left_out=reason, p=p, is_told_apart=told,
             )
         )  # fmt: skip
     chosen = next((one for one in candidates if best is not None and one.name == best.name), None)
@@ -179,12 +181,14 @@ def _is_judged(pairs: Sequence[Pair], best: Subject, other: Subject) -> bool:
     return any(one is not None and one.verdict in ("better", "worse") for one in found)
 
 
-def _is_distinct(contrast: Contrast | None, num_pairs: int) -> bool:
-    return contrast is not None and contrast.p is not None and contrast.p * num_pairs <= LEVEL
-
-
-def _difference(best: Subject, other: Subject) -> Contrast | None:
-    return None if why_not_paired(best, other) else paired(best, other)
+def _joint_p(able: Sequence[Subject], seeds: set[int], best: Subject | None) -> dict[str, float]:
+    """By name, of every other item that can be chosen; none where they share no seeds."""
+    if best is None or not seeds:
+        return {}
+    scores = [_scores(subject) for subject in able]
+    found = joint_p(np.array([[one[seed] for seed in sorted(seeds)] for one in scores]))
+    place = [subject.name for subject in able].index(best.name)
+    return {one.name: float(found[place, other]) for other, one in enumerate(able) if other != place}
 
 
 def _sentence(chosen: Candidate, candidates: Sequence[Candidate], cap_ms: float | None) -> str:

@@ -104,8 +104,8 @@ def _recommendation(answer: Answer) -> dict[str, Any] | None:
                 "num_seeds": one.num_seeds,
                 "probability": one.probability,
                 "left_out": one.left_out or None,
+                "p_adjusted": one.p,
                 "told_apart": one.is_told_apart,
-                "difference": None if one.difference is None else asdict(one.difference),
             }
             for one in choice.candidates
         ],

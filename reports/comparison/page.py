@@ -24,6 +24,9 @@ from reports.page_figures import Shown
 from reports.records import primary_tasks
 from search.files import write_whole
 
+MAX_CHANGES = 8
+"""Of a pair that are named on the page."""
+
 
 def write_recommendation(answer: Answer, path: Path, command: str) -> None:
     """Write the page.
@@ -49,7 +52,7 @@ def write_recommendation(answer: Answer, path: Path, command: str) -> None:
         "tasks": task_table(answer.pairs),
         "plot": _plot(answer.pairs),
         "limits": limits(answer.pairs),
-        "changes": change_lines(answer.pairs),
+        "changes": change_lines(answer.pairs, MAX_CHANGES),
         "not_measured": not_measured(answer),
         "command": clean(command),
         "fingerprints": [(subject.name, _marks(subject)) for subject in answer.subjects if subject.blocks],

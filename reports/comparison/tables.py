@@ -10,6 +10,7 @@ from reports.comparison.text import ratio_text
 from reports.contrast import Contrast
 from reports.contrast_tables import interval_text, lost_text, p_text
 from reports.readable import DASH, big, decimals, milliseconds, percent, signed, spread
+from reports.records import value_of
 from reports.sections import Cell, Table
 from search.trial import Change
 
@@ -39,14 +40,19 @@ def evidence_cells(pairs: Iterable[Pair]) -> list[tuple[str, ...]]:
     return rows if len(rows) > 1 else []
 
 
-def change_lines(pairs: Iterable[Pair]) -> list[str]:
-    """One line per pair with everything that differs, the first one's value first."""
-    return [f"{pair.subject.name} against {pair.against.name}: {changes_text(pair)}" for pair in pairs]
+def change_lines(pairs: Iterable[Pair], most: int = 1000) -> list[str]:
+    """One line per pair with what differs, the first one's value first; only the number of those beyond `most`."""
+    return [f"{pair.subject.name} against {pair.against.name}: {changes_text(pair, most)}" for pair in pairs]
 
 
-def changes_text(pair: Pair) -> str:
-    """Everything that differs between two specs, and in how their trials were made."""
-    said = [change_text(change) for change in pair.changes]
+def changes_text(pair: Pair, most: int = 1000) -> str:
+    """What differs between two specs, and in how their trials were made."""
+    kinds = [type(one.student).__name__.removesuffix("Config") for one in (pair.against, pair.subject)]
+    other_kind = kinds[0] != kinds[1]
+    said = [f"student {kinds[0]} -> {kinds[1]}"] if other_kind else []
+    said += [change_text(one) for one in pair.changes if not (other_kind and one.field.startswith("student."))]
+    if len(said) > most:
+        said = [*said[:most], f"{len(said) - most} more"]
     return printable("; ".join([*said, *pair.surroundings])) or "nothing but the seed"
 
 
@@ -73,8 +79,8 @@ def candidate_table(answer: Answer) -> Table:
             Cell(text=percent(one.accuracy), note=seeds if one.num_seeds else ""),
             Cell(text=milliseconds(one.timing.ms), note=_spread_ms(one)),
             *([Cell(text=probability_text(one.probability))] if capped else []),
-            Cell(text=big(size.parameters) if size else DASH),
-            Cell(text=big(size.flops) if size else DASH),
+            Cell(text=big(size.parameters if size else _recorded(answer, one.name, "parameters"))),
+            Cell(text=big(size.flops if size else _recorded(answer, one.name, "flops"))),
         ]
         rows.append(tuple(cells))
     cap = (f"meets {answer.choice.cap_ms:g} ms",) if capped else ()
@@ -130,6 +136,12 @@ def probability_text(value: float | None) -> str:
         return DASH
     shown = f"{100 * value:.1f}"
     return "> 99.9 %" if shown == "100.0" else "< 0.1 %" if shown == "0.0" else f"{shown} %"
+
+
+def _recorded(answer: Answer, name: str, metric: str) -> float | None:
+    """What a trial says of its own size, of a student that is no encoder."""
+    records = next(subject.records for subject in answer.subjects if subject.name == name)
+    return value_of(records[0], metric) if records else None
 
 
 def _contrasts(pair: Pair) -> tuple[Contrast, ...]:

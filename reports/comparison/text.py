@@ -100,7 +100,7 @@ def _detectable(found: Contrast) -> str:
         return f"and {found.num_pairs} seeds cannot show an effect of any size"
     if found.detectable is None:
         return f"and no smallest detectable effect is known: {found.why_not}"
-    more = f"; {found.forecast} would probably settle it" if found.more_seeds is not None else ""
+    more = f", {found.forecast} would probably settle it" if found.more_seeds is not None else ""
     return f"and the smallest effect that they would show in 4 of 5 studies is {percent(found.detectable)} points{more}"
 
 
@@ -114,12 +114,12 @@ def _beyond(found: Contrast, margin: float | None) -> str:
 
 
 def _latency(pair: Pair) -> str:
-    found = pair.latency
+    found, name = pair.latency, pair.subject.name
     if found.same_encoder:
         return "both are the same encoder, so they take the same time"
     if found.ratio is None:
         return f"no latency ratio is given: {found.reason}"
-    text = f"it takes {ratio_text(found.ratio)} x the time"
+    text = f"{name} takes {ratio_text(found.ratio)} x the time"
     if found.interval is None:
         return f"{text} ({found.basis}, no interval)"
     low, high = found.interval

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.presets import PRESETS
 from model_zoo.transformers_config import to_fields
 from reports.compare import compare, resolve
 from reports.comparison.answer import answer
 from reports.comparison.document import document
 from reports.comparison.subjects import read_groups
+from reports.comparison.tables import candidate_table, change_lines
+from search.values import to_json
 from studies.command_line import main
 
 EFFECTS = {"bare": 0.0, "transfer": 3.0}
@@ -113,6 +116,25 @@ def test_a_seed_that_was_planned_and_not_trained_is_a_lost_pair(run: Path) -> No
     assert "1 pair lost: transfer not trained at seed 2" in found.sentences[0]
     trials = document(found)["items"][1]["trials"]
     assert trials[2] == {"seed": 2, "fingerprint": None, "status": "not trained", "measurements": []}
+
+
+def test_an_arm_that_is_no_encoder_is_compared_by_its_trials(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (run / "trials").glob("*.json"):
+        record = json.loads(path.read_text())
+        if record["trials"][0]["arm"] == "transfer":
+            record["spec"]["student"] = to_json(BiLSTMConfig(num_channels=1, vocab_size=500))
+        path.write_text(json.dumps(record))
+    found = answer([str(run)], cap_ms=20.0)
+    assert [item.name for item in found.comparison.items] == ["bare"]
+    assert found.pairs[0].accuracy is not None and found.pairs[0].accuracy.verdict == "better"
+    assert change_lines(found.pairs)[0].startswith("transfer against bare: student Encoder -> BiLSTM; recipe.arm bare")
+    sizes = {row[0].text: row[-2].text for row in candidate_table(found).rows}
+    assert sizes["transfer"] not in ("-", "")
+    assert document(found)["items"][1]["config"]["num_channels"] == 1
+    with pytest.raises(ValueError, match="is a BiLSTM, an encoder is needed; name another arm"):
+        resolve(f"{run}:transfer")
+    with pytest.raises(ValueError, match="holds a BiLSTM, compare shows encoders"):
+        answer([f"{run}:0001"])
 
 
 def test_the_document_is_whole_and_has_a_schema(run: Path) -> None:

@@ -122,7 +122,7 @@ def test_two_trials_of_one_seed_are_one_pair_and_of_two_seeds_none(make_run: Any
     assert other.sentences[0].startswith(
         "Nothing can be said of the accuracy of pair-cpu:00650101 against pair-cpu:0000"
     )
-    assert "they share no seed, so there is no pair; it takes " in other.sentences[0]
+    assert "they share no seed, so there is no pair; pair-cpu:00650101 takes " in other.sentences[0]
 
 
 def test_a_diverged_arm_and_a_missing_metric_lose_their_pairs_and_say_so(make_run: Any) -> None:
