@@ -1,26 +1,22 @@
-"""Configurations side by side: presets, JSON files, trials of a run. Imports nothing heavy, so that it answers at once.
+"""Configurations side by side: fields that differ, cost, measurements. Imports nothing heavy, so it answers at once.
 
-An item is the name of a preset, the path of a JSON file with the fields of an EncoderConfig (or a trial file), or
-`RUN:FINGERPRINT`, where the first digits of the fingerprint are enough.
+What names mean is in `reports/comparison/subjects.py`; what the trials of items say about each other, in
+`reports/comparison/answer.py`.
 """
 
 import dataclasses
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
-from model_zoo.presets import PRESETS
-from reports.cleaning import clean
-from reports.records import Record, read_trials, value_of
-from search.files import read_json
+from reports.comparison.subjects import Subject, read_groups, read_subject
+from reports.records import Record, value_of
 from search.trial import changes
-from search.values import from_json
 
 SHOWN_METRICS = ("accuracy", "onnx-int8/accuracy", "latency_ratio", "latency_ms")
+ENCODER_METRICS = ("latency_ratio", "latency_ms", "parameters", "flops")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +53,7 @@ def compare(names: Sequence[str], *, length: int = 128) -> Comparison:
     """Put the named configurations side by side.
 
     Args:
-        names: presets, JSON files or `RUN:FINGERPRINT`.
+        names: as `reports/comparison/subjects.py` says.
         length: tokens of the sequence for which FLOPs are counted.
 
     Raises:
@@ -67,19 +63,23 @@ def compare(names: Sequence[str], *, length: int = 128) -> Comparison:
     >>> [difference.field for difference in compare(["mobilebert", "mobilebert-released"]).differences]
     ['attention_input']
     """
-    if not names:
-        raise ValueError(f"compare needs at least one name, got none; presets are {', '.join(PRESETS)}")
-    found = [resolve(name) for name in names]
+    return comparison_of([subject for group in read_groups(names) for subject in group.subjects], length)
+
+
+def comparison_of(subjects: Sequence[Subject], length: int) -> Comparison:
+    """The items that are encoders side by side; others have fields of their own. Raises ValueError as `compare`."""
     items = tuple(
         Item(
-            name=name,
-            config=config,
+            name=subject.name,
+            config=subject.student,
             parameters=size[0],
             flops=size[1],
             measurements=tuple(measurements),
         )
-        for name, config, measurements in found
-        for size in [_size(name, config, measurements, length)]
+        for subject in subjects
+        if isinstance(subject.student, EncoderConfig)
+        for measurements in [_measurements(subject)]
+        for size in [_size(subject.name, subject.student, measurements, length)]
     )
     return Comparison(items=items, differences=_differences(items), length=length)
 
@@ -113,20 +113,17 @@ def rows(comparison: Comparison) -> list[tuple[str, ...]]:
 
 
 def resolve(name: str) -> tuple[str, EncoderConfig, list[Record]]:
-    """Name, config and measurements of a preset, a JSON file or `RUN:FINGERPRINT`. Raises ValueError as `compare`."""
-    if name in PRESETS:
-        return name, PRESETS[name](), []
-    path = Path(name)
-    if path.is_file():
-        return _read_file(path)
-    folder, colon, prefix = name.rpartition(":")
-    if colon and folder and Path(folder).is_dir():
-        return _read_trial(Path(folder), prefix)
-    near = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.4) or list(PRESETS)
-    raise ValueError(
-        f"a configuration is a preset, a JSON file or RUN:FINGERPRINT, got {name!r}; "
-        f"the nearest presets are {', '.join(near)}"
-    )
+    """Name, config and measurements of one item. Raises ValueError as `compare`, and for what is no one encoder."""
+    subject = read_subject(name)
+    if not isinstance(subject.student, EncoderConfig):
+        raise ValueError(f"{subject.name} is a BiLSTM, an encoder is needed; name another arm")
+    return subject.name, subject.student, _measurements(subject)
+
+
+def _measurements(subject: Subject) -> list[Record]:
+    """What its trial measured; of several trials what is the encoder's own, the same for every seed."""
+    found: list[Record] = list(subject.records[0]["measurements"]) if subject.records else []
+    return found if len(subject.blocks) < 2 else [one for one in found if one["metric"] in ENCODER_METRICS]
 
 
 def _size(name: str, config: EncoderConfig, measurements: Sequence[Record], length: int) -> tuple[int, int]:
@@ -145,39 +142,6 @@ def _size(name: str, config: EncoderConfig, measurements: Sequence[Record], leng
             f"{length}; use --length {counted}"
         )
     return int(known["parameters"]["value"]), int(known["flops"]["value"])
-
-
-def _read_file(path: Path) -> tuple[str, EncoderConfig, list[Record]]:
-    content = read_json(path)
-    if isinstance(content, dict) and isinstance(content.get("spec"), dict):
-        content = content["spec"]
-    if isinstance(content, dict) and isinstance(content.get("student"), dict):
-        content = content["student"]
-    return path.stem, _encoder(content, place=f"config file {path.name}"), []
-
-
-def _read_trial(folder: Path, prefix: str) -> tuple[str, EncoderConfig, list[Record]]:
-    trials = read_trials(folder)
-    matching = [record for record in trials if prefix and record["fingerprint"].startswith(prefix)]
-    if len(matching) != 1:
-        listed = [record["fingerprint"] for record in matching or trials]
-        more = ", ..." if len(listed) > 5 else ""
-        count = "several" if matching else "none"
-        raise ValueError(
-            f"a fingerprint must name one trial of {folder.name}, got {prefix!r}, which names {count}; "
-            f"{'matching' if matching else 'there'} are {', '.join(listed[:5]) or 'no trials'}{more}"
-        )
-    record = matching[0]
-    name = f"{folder.name}:{record['fingerprint'][:8]}"
-    student = _encoder(record["spec"]["student"], place=f"trial file {record['fingerprint']}.json")
-    return name, student, clean(record["measurements"])
-
-
-def _encoder(content: Any, place: str) -> EncoderConfig:
-    """A trial's student may be a BiLSTM, whose fields have no counterpart in an encoder's."""
-    if isinstance(content, dict) and "num_channels" in content:
-        raise ValueError(f"{place} holds a BiLSTM, compare shows encoders; its figures are on the run's page")
-    return from_json(EncoderConfig, content, place=place)
 
 
 def _differences(items: tuple[Item, ...]) -> tuple[Difference, ...]:

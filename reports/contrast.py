@@ -86,13 +86,13 @@ def contrasts(records: Sequence[Record], study: Record) -> tuple[Contrast, ...]:
     """
     arms, seeds, margin = arm_names(study), study_seeds(records, study), margin_of(study)
     table = records_by_arm(records)
-    found = [_measure(table, (arms[0], arm), seeds, PRIMARY, accuracy_of) for arm in arms[1:]]
+    found = [measure_contrast(table, (arms[0], arm), seeds, PRIMARY, accuracy_of) for arm in arms[1:]]
     # Claims are the one family of verdicts: beside them the arms are exploration, like single tasks.
-    judged = [_with_detectable(one, LEVEL) for one in found] if study.get("claims") else _judged(found, margin)
+    judged = [with_detectable(one, LEVEL) for one in found] if study.get("claims") else judge_contrasts(found, margin)
     for metric in primary_metrics(records) if len(arms) > 1 else ():
         for arm in arms[1:]:
-            measured = _measure(table, (arms[0], arm), seeds, metric, _test_score(metric))
-            judged.append(_with_detectable(measured, LEVEL))
+            measured = measure_contrast(table, (arms[0], arm), seeds, metric, task_score(metric))
+            judged.append(with_detectable(measured, LEVEL))
     return tuple(judged)
 
 
@@ -162,14 +162,14 @@ def records_by_arm(records: Iterable[Record]) -> dict[tuple[str, int], Record]:
     return {place: record for _, place, record in sorted(placed, key=lambda entry: entry[0])}
 
 
-def _test_score(metric: str) -> Callable[[Record], float | None]:
+def task_score(metric: str) -> Callable[[Record], float | None]:
     def score(record: Record) -> float | None:
         return value_of(record, metric, "test")
 
     return score
 
 
-def _measure(
+def measure_contrast(
     table: dict[tuple[str, int], Record],
     arms: tuple[str, str],
     seeds: Sequence[int],
@@ -220,7 +220,7 @@ def loss_reason(record: Record | None) -> Literal["diverged", "failed", "not tra
     return "diverged" if record["status"] == "diverged" else "failed"
 
 
-def _judged(found: list[Contrast], margin: float | None) -> list[Contrast]:
+def judge_contrasts(found: list[Contrast], margin: float | None) -> list[Contrast]:
     """Accuracy contrasts with verdicts; an arm without pairs counts in the family all the same."""
     if not found:
         return []
@@ -230,14 +230,14 @@ def _judged(found: list[Contrast], margin: float | None) -> list[Contrast]:
     for contrast, p_holm in zip(found, adjusted.tolist(), strict=True):
         if contrast.mean is None:
             forecast = "no forecast without a pair"
-            judged.append(replace(_with_detectable(contrast, strictest), verdict="cannot tell", forecast=forecast))
+            judged.append(replace(with_detectable(contrast, strictest), verdict="cannot tell", forecast=forecast))
             continue
         verdict = judge(p_holm, contrast.interval, contrast.mean, margin)
-        judged.append(replace(_with_detectable(contrast, strictest), p_holm=p_holm, verdict=verdict))
+        judged.append(replace(with_detectable(contrast, strictest), p_holm=p_holm, verdict=verdict))
     return [_with_forecast(contrast, margin, strictest) for contrast in judged]
 
 
-def _with_detectable(contrast: Contrast, level: float) -> Contrast:
+def with_detectable(contrast: Contrast, level: float) -> Contrast:
     if contrast.deviation is None:
         return replace(contrast, why_not="needs at least two pairs")
     if contrast.deviation == 0:

@@ -295,22 +295,31 @@ def report(run_folder: Path, *more: Path, out: Path | None = None, as_json: Json
 
 
 @app.command
-def compare(*names: str, length: Whole = 128, as_json: Json = False) -> int:
-    """Presets, config files (JSON) or trials (RUN:FINGERPRINT) side by side: fields that differ, cost, measurements.
+def compare(
+    *names: str,
+    length: Whole = 128,
+    cap: str | None = None,
+    out: Path | None = None,
+    as_json: Json = False,
+) -> int:
+    """Presets, config files, Hugging Face folders, trials, arms or runs side by side: what changed, what it costs, and
+    what the trials say of each against the first, inside seeds, with intervals.
 
     Parameters
     ----------
     names
-        Such as mobilebert bert-base, a file my-config.json, or runs/student-search-cpu:3f2a.
+        Presets (mobilebert), a JSON file, a folder with a config.json, RUN:FINGERPRINT, RUN:ARM (all its seeds), or
+        RUN: a search stands for the point to decide on, ablations are matched arm by arm.
     length
         Tokens of the sequence for which FLOPs are counted.
+    cap
+        A latency such as 20ms, 0.5s or 20 (milliseconds): say which item to take under it, and how sure that is.
+    out
+        Write a one-page recommendation (HTML) there.
     """
-    from reports.compare import compare as compare_items
-    from reports.compare import rows, to_documents
+    from studies.comparing import compare_named
 
-    found = compare_items(names, length=length)
-    terminal.show_json(to_documents(found)) if as_json else terminal.show_table(rows(found))
-    return 0
+    return compare_named(names, length=length, cap=cap, out=out, as_json=as_json)
 
 
 @app.command

@@ -1,0 +1,188 @@
+"""Items that a run folder holds: a trial, an arm with all its seeds, the point of a search to decide on, all arms."""
+
+import difflib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reports.comparison.subjects import Group, Rounds, Source, Subject, encoder_of, printable, student_of
+from reports.contrast import arm_names, records_by_arm, study_seeds
+from reports.points import Point, chosen_by, points
+from reports.records import Record, baseline_of, is_ablation, read_run
+from search.files import read_json
+from search.fingerprint import fingerprint
+
+
+def read_whole(folder: Path, sources: dict[Path, Source]) -> Group:
+    """All arms of an ablation, or the point of a search that stands for it.
+
+    Raises:
+        ValueError: no run folder, no trial, or no point with accuracy and latency.
+    """
+    source = open_run(folder, sources)
+    name = printable(folder.resolve().name)
+    if not source.run.records:
+        raise ValueError(f"a run needs a trial to be compared, got {name} without any; run it first")
+    if is_ablation(source.run):
+        arms = [arm for arm in arm_names(source.run.study) if _arm_records(source, arm)]
+        return Group(name=name, subjects=tuple(_arm(source, arm) for arm in arms), is_ablation=True)
+    return Group(name=name, subjects=(_decision_point(source, name),))
+
+
+def read_part(folder: Path, wanted: str, sources: dict[Path, Source]) -> Subject:
+    """The arm that is called so, else the trial whose fingerprint begins so.
+
+    Raises:
+        ValueError: none, several, or a trial whose student is no encoder.
+    """
+    source = open_run(folder, sources)
+    arms = arm_names(source.run.study) if is_ablation(source.run) else []
+    if wanted in arms and _arm_records(source, wanted):
+        return _arm(source, wanted)
+    trials = source.run.records
+    matching = [record for record in trials if wanted and record["fingerprint"].startswith(wanted)]
+    if len(matching) == 1:
+        return _trial(source, matching[0])
+    if wanted in arms:
+        raise ValueError(f"an arm needs a trial to be compared, got {wanted!r} of {folder.name} without any")
+    near = difflib.get_close_matches(wanted, arms, n=3, cutoff=0.3) or arms
+    if near and not matching:
+        raise ValueError(
+            f"behind {folder.name}: stands an arm or the first digits of a fingerprint, got {wanted!r}; the nearest "
+            f"arms are {', '.join(map(printable, near))}"
+        )
+    raise ValueError(_ambiguous(folder, wanted, matching, trials))
+
+
+def open_run(folder: Path, sources: dict[Path, Source]) -> Source:
+    """A run with its measuring sessions, read once. Raises ValueError where the folder is no run."""
+    place = folder.resolve()
+    if place not in sources:
+        sessions, num_refused = _read_sessions(folder)
+        sources[place] = Source(folder=place, run=read_run(folder), sessions=sessions, num_refused=num_refused)
+    return sources[place]
+
+
+def _ambiguous(folder: Path, wanted: str, matching: Sequence[Record], trials: Sequence[Record]) -> str:
+    listed = [record["fingerprint"] for record in matching or trials]
+    more = ", ..." if len(listed) > 5 else ""
+    count = "several" if matching else "none"
+    return (
+        f"a fingerprint must name one trial of {folder.name}, got {wanted!r}, which names {count}; "
+        f"{'matching' if matching else 'there'} are {', '.join(listed[:5]) or 'no trials'}{more}"
+    )
+
+
+def _trial(source: Source, record: Record) -> Subject:
+    mark = record["fingerprint"]
+    student = encoder_of(record["spec"]["student"], place=f"trial file {mark}.json")
+    return Subject(
+        name=printable(f"{source.folder.name}:{mark[:8]}"),
+        kind="trial",
+        student=student,
+        encoder=_declared_encoder(source, record) or fingerprint(student),
+        source=source,
+        blocks={_seed(record): record},
+    )
+
+
+def _arm(source: Source, arm: str) -> Subject:
+    """An arm with the declared seeds (of the looks that are done), those that were not trained included."""
+    table = records_by_arm(source.run.records)
+    blocks = {seed: table.get((arm, seed)) for seed in study_seeds(source.run.records, source.run.study)}
+    first = _arm_records(source, arm)[0]
+    student = student_of(first["spec"]["student"], place=f"trial file {first['fingerprint']}.json")
+    return Subject(
+        name=printable(f"{source.folder.name}:{arm}"),
+        kind="arm",
+        student=student,
+        encoder=_encoder_of_arm(source, arm) or fingerprint(student),
+        source=source,
+        blocks=blocks,
+        arm=printable(arm),
+    )
+
+
+def _decision_point(source: Source, name: str) -> Subject:
+    """The point of the front that the search itself would choose: the most accurate on what it saw, not on test."""
+    records = {record["fingerprint"]: record for record in source.run.records}
+    members = [point for point in points(list(source.run.records), baseline_of(source.run.study)) if point.on_front]
+    if not members:
+        raise ValueError(f"a search stands for a point of its front, got {name}, which has none; name RUN:FINGERPRINT")
+
+    def seen(point: Point) -> tuple[float, float]:
+        return chosen_by(records[point.fingerprints[0]]) or -math.inf, -point.latency_ratio
+
+    chosen = max(members, key=seen)
+    trials = [records[mark] for mark in chosen.fingerprints]
+    student = encoder_of(trials[0]["spec"]["student"], place=f"trial file {chosen.fingerprints[0]}.json")
+    return Subject(
+        name=printable(name),
+        kind="point of a search",
+        student=student,
+        encoder=fingerprint(student),
+        source=source,
+        blocks={_seed(record): record for record in trials},
+        note=printable(f"{chosen.name}: the most accurate of {len(members)} on the front, by what the search saw"),
+    )
+
+
+def _arm_records(source: Source, arm: str) -> list[Record]:
+    table = records_by_arm(source.run.records)
+    seeds = study_seeds(source.run.records, source.run.study)
+    return [table[arm, seed] for seed in seeds if (arm, seed) in table]
+
+
+def _seed(record: Record) -> int:
+    seed = record["spec"].get("seed")
+    return seed if isinstance(seed, int) else 0
+
+
+def _declared_encoder(source: Source, record: Record) -> str:
+    arms = [str(trial["arm"]) for trial in record["trials"] if trial.get("arm")]
+    return _encoder_of_arm(source, arms[0]) if arms else ""
+
+
+def _encoder_of_arm(source: Source, arm: str) -> str:
+    listed = source.run.study.get("arms")
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    return next((str(entry.get("encoder") or "") for entry in entries if entry.get("name") == arm), "")
+
+
+def _read_sessions(folder: Path) -> tuple[tuple[Rounds, ...], int]:
+    """Every kept session with its raw samples, and how many were refused; files that hold none are left out.
+
+    The run's page lists such files.
+    """
+    found, num_refused = [], 0
+    latency = folder / "latency"
+    for path in [*sorted(latency.glob("generation-*.json")), *sorted(latency.glob("session-*.json"))]:
+        try:
+            document = read_json(path)
+            session = document["session"]
+            num_refused += session is None and bool(document.get("refused", True))
+            found += [] if session is None else [_rounds(session)]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+    front = latency / "front.json"
+    try:
+        found += [_rounds(read_json(front))] if front.is_file() else []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return tuple(found), num_refused
+    return tuple(found), num_refused
+
+
+def _rounds(session: dict[str, Any]) -> Rounds:
+    reference = tuple(float(sample) for sample in session["reference"]["forward_ns"])
+    samples = {str(one["name"]): tuple(map(float, one["series"]["forward_ns"])) for one in session["candidates"]}
+    if not reference or any(len(series) != len(reference) for series in samples.values()):
+        raise ValueError("every series of a session needs a sample per round")
+    if not all(0 < sample < math.inf for series in (reference, *samples.values()) for sample in series):
+        raise ValueError("samples of a session must be above 0 and finite")
+    return Rounds(
+        reference=reference,
+        samples=samples,
+        case=dict(session.get("case") or {}),
+        conditions=dict(session.get("conditions") or {}),
+    )
