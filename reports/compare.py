@@ -14,6 +14,7 @@ from typing import Any
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
 from model_zoo.presets import PRESETS
+from model_zoo.short_html import short_table
 from reports.cleaning import clean
 from reports.records import Record, read_trials, value_of
 from search.files import read_json
@@ -51,6 +52,11 @@ class Comparison:
     differences: tuple[Difference, ...]
     """The fields of the config that are not the same everywhere, in their order."""
     length: int
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the table of `rows`."""
+        head, *lines = rows(self)
+        return short_table("Comparison", lines, head)
 
 
 def compare(names: Sequence[str], *, length: int = 128) -> Comparison:

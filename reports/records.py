@@ -43,6 +43,12 @@ class Run:
         claims = listed if isinstance(listed, list) else []
         return any(isinstance(claim, dict) and claim.get("blocks") == "sessions" for claim in claims)
 
+    def _repr_html_(self) -> str:
+        """In a notebook: question, trials, arms and problems."""
+        from reports.notebook import run_html
+
+        return run_html(self)
+
 
 def read_run(folder: Path) -> Run:
     """Everything readable in a run folder.
@@ -110,7 +116,7 @@ def task_metrics(records: Iterable[Record]) -> list[str]:
     found: dict[str, bool] = {}
     for record in records:
         for item in record["measurements"]:
-            if _is_task_score(item):
+            if is_task_score(item):
                 found.setdefault(item["metric"], bool(item["conditions"].get("primary", True)))
     return sorted(found, key=lambda metric: (metric.rpartition("/")[0], not found[metric], metric))
 
@@ -122,12 +128,12 @@ def primary_metrics(records: Iterable[Record]) -> list[str]:
             item["metric"]
             for record in records
             for item in record["measurements"]
-            if _is_task_score(item) and item["conditions"].get("primary", True)
+            if is_task_score(item) and item["conditions"].get("primary", True)
         }
     )
 
 
-def _is_task_score(item: Record) -> bool:
+def is_task_score(item: Record) -> bool:
     """Whether it is a task's score on test as training gives it; what a deployed form scores names its runtime."""
     metric = item["metric"]
     return "/" in metric and not metric.startswith("validation/") and "runtime" not in item["conditions"]
@@ -163,6 +169,13 @@ def teacher_of(study: Record) -> Record:
     measured = [item for item in listed if _is_measurement(item)] if isinstance(listed, list) else []
     measured = [{**item, "conditions": item.get("conditions") or {}} for item in measured]
     return {"fingerprint": str(teacher.get("fingerprint") or ""), "measurements": measured}
+
+
+def reference_of(run: Run) -> str:
+    """The name of the model that latency ratios refer to."""
+    named = (find_measurement(record, "latency_ratio") for record in run.records)
+    known = (item["conditions"].get("reference") for item in named if item)
+    return str(next((name for name in known if name), "the reference model"))
 
 
 def majority_of(study: Record) -> dict[str, float]:
