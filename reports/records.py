@@ -6,7 +6,7 @@ Texts lose whatever could name a person or a place on a disk, so that no later t
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,13 @@ class Run:
     """What a run folder holds."""
 
     name: str
-    study: Record
+    study: Record = field(repr=False)
     """study.json; empty where there is none."""
-    records: tuple[Record, ...]
+    records: tuple[Record, ...] = field(repr=False)
     """Trials in the order of their first Optuna number, then fingerprint."""
     problems: tuple[str, ...]
     """One line per file that could not be used."""
-    sessions: tuple[Session | None, ...] = ()
+    sessions: tuple[Session | None, ...] = field(default=(), repr=False)
     """Measuring sessions in order, None for a refused one; read only where claims are about them."""
 
     @property

@@ -1,7 +1,7 @@
 """What a table or figure is made from: the path of a run folder, a Run, or a frame of `reports.table`; always a Run.
 
-A frame says less than a folder: no reference model, no margin, no reason why a number is missing. What is drawn from it
-then lacks them.
+A frame says less than a folder: no reference model, no margin or claim, no reason why a number is missing. What is
+drawn from it then lacks them.
 """
 
 import warnings
@@ -63,6 +63,7 @@ def run_of(source: Source) -> Run:
         "arms": [{"name": arm} for arm in arms],
         "seeds": [int(seed) for seed in source["seed"].dropna().unique()],
     }
+    study["claims"] = ["not known"]  # nor any rule declared beforehand: arms are then compared without a verdict
     return Run(name="frame", study=study, records=tuple(records), problems=())
 
 

@@ -1,7 +1,7 @@
 """Paired differences seed by seed, with their mean, its interval, and the margin of what matters as a band."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
 
@@ -99,8 +99,8 @@ def plot_contrasts(run: Source, *, ax: Axes | None = None) -> Axes:
     """Accuracy of each arm minus that of the first, seed by seed.
 
     Args:
-        run: the path of a run folder, a Run, or a frame of `reports.table.trials`, which knows of no margin and whose
-            first arm is the baseline.
+        run: the path of a run folder, a Run, or a frame of `reports.table.trials`, which knows of no rule declared
+            beforehand, so that nothing is judged; its first arm is the baseline.
         ax: where to draw; a new figure where left out.
 
     Raises:
@@ -127,6 +127,7 @@ def plot_task_contrasts(run: Source, *, arm: str | None = None, ax: Axes | None 
 
 def _plot(info: ContrastInfo, arm: str | None, ax: Axes | None) -> Axes:
     panel = chosen({panel.title: panel for panel in info.panels}, arm, "arm")
+    info = replace(info, panels=(panel,))
     with drawn_on(ax, 0.62 * len(panel.rows) + 1.4) as axes:
         _draw_panel(axes, panel, info)
         _set_limits(axes, info)
