@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from model_zoo.cost import ComponentCost, Cost
+from model_zoo.short_html import short_table, told_fields
 
 Form = Literal["sentence", "pair"]
 
@@ -51,6 +52,10 @@ class BiLSTMConfig:
     def feature_size(self) -> int:
         """Width of what the dense layer reads."""
         return 2 * self.hidden_size * (4 if self.form == "pair" else 1)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the fields away from their default, parameters and FLOPs."""
+        return short_table("BiLSTMConfig", [*told_fields(self), *bilstm_cost(self).total_rows()])
 
 
 def tang_sentence() -> BiLSTMConfig:

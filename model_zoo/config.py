@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from model_zoo.own_code import is_own
+from model_zoo.short_html import short_table, told_fields
 
 AttentionInput = Literal["block_input", "shared_bottleneck", "bottleneck"]
 Norm = Literal["layer_norm", "no_norm"]
@@ -101,6 +102,12 @@ class EncoderConfig:
     def projects_embedding(self) -> bool:
         """Whether a dense layer takes the embeddings to hidden_size."""
         return self.trigram or self.embedding_size != self.hidden_size
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the fields without a default or away from it, parameters and FLOPs."""
+        from model_zoo.cost import cost_rows  # which reads configs
+
+        return short_table("EncoderConfig", [*told_fields(self), *cost_rows(self)])
 
 
 _SIZES = (

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from model_zoo.config import EncoderConfig
 from model_zoo.own_code import count
+from model_zoo.short_html import short_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,16 @@ class Cost:
         biases."""
         return sum(component.flops for component in self.components)
 
+    def total_rows(self) -> list[tuple[str, str]]:
+        """Both sums as rows of a table of texts."""
+        return [("parameters", f"{self.parameters:,}"), (f"FLOPs, {self.length} tokens", f"{self.flops:,}")]
+
+    def _repr_html_(self) -> str:
+        """In a notebook: every component, then the sums."""
+        rows = [(part.name, f"{part.parameters:,}", f"{part.flops:,}") for part in self.components]
+        rows.append(("together", f"{self.parameters:,}", f"{self.flops:,}"))
+        return short_table(f"Cost of one sequence of {self.length} tokens", rows, ("", "parameters", "FLOPs"))
+
 
 def cost(config: EncoderConfig, length: int = 128) -> Cost:
     """Parameters and FLOPs of each component. Exact for parameters; FLOPs as `Cost.flops` says.
@@ -56,6 +67,13 @@ def cost(config: EncoderConfig, length: int = 128) -> Cost:
         ComponentCost(name=part.name, parameters=part.parameters * layers, flops=part.flops * layers) for part in block
     )
     return Cost(components=(_embedding(config, length), *repeated), length=length)
+
+
+def cost_rows(config: EncoderConfig) -> list[tuple[str, str]]:
+    """Parameters and FLOPs as rows of a table of texts; code of one's own is not run for them."""
+    if config.feed_forward != "dense":
+        return [("parameters, FLOPs", "counted by cost(), which runs the feed-forward of one's own")]
+    return cost(config).total_rows()
 
 
 def _dense(inputs: int, outputs: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost
+from model_zoo.short_html import short_table
 from reports.comparison.subjects import Subject, read_groups, read_subject
 from reports.records import Record, value_of
 from search.trial import changes
@@ -47,6 +48,11 @@ class Comparison:
     differences: tuple[Difference, ...]
     """The fields of the config that are not the same everywhere, in their order."""
     length: int
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the table of `rows`."""
+        head, *lines = rows(self)
+        return short_table("Comparison", lines, head)
 
 
 def compare(names: Sequence[str], *, length: int = 128) -> Comparison:

@@ -74,6 +74,12 @@ class Contrast:
         """Seeds with a value in both arms."""
         return len(self.differences)
 
+    def _repr_html_(self) -> str:
+        """In a notebook: difference, interval, verdict."""
+        from reports.notebook import contrast_html
+
+        return contrast_html(self)
+
 
 def contrasts(records: Sequence[Record], study: Record) -> tuple[Contrast, ...]:
     """Every arm after the first against it: on accuracy, then on each task's primary metric; arms in declared order.

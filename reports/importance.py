@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.records import Record
+from reports.points import chosen_by
+from reports.records import Record, Run, value_of
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -56,6 +57,15 @@ class Importance:
 class _Params:
     values: Mapping[str, Any]
     distributions: Mapping[str, "BaseDistribution"]
+
+
+def run_importance(run: Run) -> list[Importance]:
+    """Importance of each knob for the accuracy that the search saw, and for latency."""
+    records = list(run.records)
+    return [
+        knob_importance(records, "accuracy", chosen_by, maximize=True),
+        knob_importance(records, "latency", lambda record: value_of(record, "latency_ratio"), maximize=False),
+    ]
 
 
 def knob_importance(

@@ -19,11 +19,11 @@ from reports.contrast_tables import CONTRAST_COLUMNS, contrast_rows, contrast_ta
 from reports.export import write_table
 from reports.findings import conclusions, counted, headline
 from reports.form import cap_of
-from reports.importance import Importance, knob_importance
+from reports.importance import Importance, run_importance
 from reports.page_figures import Shown, claims_figure, page_figures
 from reports.paper_tables import our_table, paper_tables
 from reports.pareto import hypervolume
-from reports.points import Point, chosen_by, points_of
+from reports.points import Point, points_of
 from reports.readable import MISSING, big
 from reports.records import (
     Run,
@@ -61,7 +61,7 @@ def write_page(run: Run, target: Path, *, in_book: bool = False) -> Path:
     found = points_of(run)
     judged = contrasts(run.records, run.study) if is_ablation(run) else ()
     claims = verdicts(run)
-    importance = [] if is_ablation(run) else _importance(run)
+    importance = [] if is_ablation(run) else run_importance(run)
     figures = page_figures(run, found, importance, judged, target / "figures")
     figures |= claims_figure(claims, target / "figures")
     _write_tables(run, found, importance, target / "tables")
@@ -153,14 +153,6 @@ def _about_teacher(run: Run) -> str:
     size = value_of(teacher, "parameters")
     said = [teacher["fingerprint"] or MISSING, f"{big(size)} parameters" if size else ""]
     return ", ".join(part for part in said if part)
-
-
-def _importance(run: Run) -> list[Importance]:
-    records = list(run.records)
-    return [
-        knob_importance(records, "accuracy", chosen_by, maximize=True),
-        knob_importance(records, "latency", lambda record: value_of(record, "latency_ratio"), maximize=False),
-    ]
 
 
 def _hypervolume_reference(run: Run) -> tuple[float, float]:

@@ -10,15 +10,13 @@ from reports.contrast import Contrast, margin_of
 from reports.figures.claims import claims_info, draw_claims
 from reports.figures.contrast import ContrastInfo, contrast_info, draw_contrasts, task_contrast_info
 from reports.figures.curves import curves_info, draw_curves
-from reports.figures.front import draw_scatter, front_info, size_info
+from reports.figures.front import draw_scatter, front_of, size_of
 from reports.figures.importance import draw_importance, importance_info
 from reports.figures.style import to_png, to_svg
-from reports.findings import accuracy_of_teacher
-from reports.form import cap_of
 from reports.importance import Importance
 from reports.points import Point
 from reports.readable import plural
-from reports.records import Run, find_measurement, is_ablation, majority_mean, teacher_of
+from reports.records import Run, is_ablation
 from reports.verdict import Verdict
 
 
@@ -64,15 +62,12 @@ def page_figures(
     run: Run, found: list[Point], importance: list[Importance], judged: tuple[Contrast, ...], folder: Path
 ) -> dict[str, Shown]:
     """The figures of a run by the names that the page gives them; the wide ones also as PNG in `folder`."""
-    teacher, mean = accuracy_of_teacher(teacher_of(run.study)), majority_mean(run)
     made: dict[str, Shown] = {}
     if found and not (is_ablation(run) and _same_encoder(run)):
-        front = front_info(
-            found, teacher=teacher, majority=mean, reference=_reference(run), max_latency_ms=cap_of(run.study)
-        )
+        front = front_of(run, found)
         both = [draw_scatter(front, narrow=narrow, identity="front") for narrow in (False, True)]
         made["front"] = _shown(both, folder, "front", "Accuracy against latency", _front_caption(run, found))
-        size = size_info(found, teacher=teacher, majority=mean)
+        size = size_of(run, found)
         if size.dots:
             both = [draw_scatter(size, narrow=narrow, identity="size") for narrow in (False, True)]
             caption = "Numbers are those of the front above: small models are not always fast ones."
@@ -131,9 +126,3 @@ def _front_caption(run: Run, found: list[Point]) -> str:
     if lost:
         caption += f" Not shown: {lost} that diverged or failed, for want of an accuracy."
     return caption
-
-
-def _reference(run: Run) -> str:
-    named = (find_measurement(record, "latency_ratio") for record in run.records)
-    known = (item["conditions"].get("reference") for item in named if item)
-    return str(next((name for name in known if name), "the reference model"))

@@ -6,7 +6,7 @@ Texts lose whatever could name a person or a place on a disk, so that no later t
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,13 @@ class Run:
     """What a run folder holds."""
 
     name: str
-    study: Record
+    study: Record = field(repr=False)
     """study.json; empty where there is none."""
-    records: tuple[Record, ...]
+    records: tuple[Record, ...] = field(repr=False)
     """Trials in the order of their first Optuna number, then fingerprint."""
     problems: tuple[str, ...]
     """One line per file that could not be used."""
-    sessions: tuple[Session | None, ...] = ()
+    sessions: tuple[Session | None, ...] = field(default=(), repr=False)
     """Measuring sessions in order, None for a refused one; read only where claims are about them."""
 
     @property
@@ -45,6 +45,12 @@ class Run:
         listed = self.study.get("claims")
         claims = listed if isinstance(listed, list) else []
         return any(isinstance(claim, dict) and claim.get("blocks") == "sessions" for claim in claims)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: question, trials, arms and problems."""
+        from reports.notebook import run_html
+
+        return run_html(self)
 
 
 def read_run(folder: Path) -> Run:
@@ -141,7 +147,7 @@ def task_metrics(records: Iterable[Record]) -> list[str]:
     found: dict[str, bool] = {}
     for record in records:
         for item in record["measurements"]:
-            if _is_task_score(item):
+            if is_task_score(item):
                 found.setdefault(item["metric"], bool(item["conditions"].get("primary", True)))
     return sorted(found, key=lambda metric: (metric.rpartition("/")[0], not found[metric], metric))
 
@@ -153,12 +159,12 @@ def primary_metrics(records: Iterable[Record]) -> list[str]:
             item["metric"]
             for record in records
             for item in record["measurements"]
-            if _is_task_score(item) and item["conditions"].get("primary", True)
+            if is_task_score(item) and item["conditions"].get("primary", True)
         }
     )
 
 
-def _is_task_score(item: Record) -> bool:
+def is_task_score(item: Record) -> bool:
     """Whether it is a task's score on test as training gives it; what a deployed form scores names its runtime."""
     metric = item["metric"]
     return "/" in metric and not metric.startswith("validation/") and "runtime" not in item["conditions"]
@@ -194,6 +200,13 @@ def teacher_of(study: Record) -> Record:
     measured = [item for item in listed if _is_measurement(item)] if isinstance(listed, list) else []
     measured = [{**item, "conditions": item.get("conditions") or {}} for item in measured]
     return {"fingerprint": str(teacher.get("fingerprint") or ""), "measurements": measured}
+
+
+def reference_of(run: Run) -> str:
+    """The name of the model that latency ratios refer to."""
+    named = (find_measurement(record, "latency_ratio") for record in run.records)
+    known = (item["conditions"].get("reference") for item in named if item)
+    return str(next((name for name in known if name), "the reference model"))
 
 
 def majority_of(study: Record) -> dict[str, float]:

@@ -101,6 +101,12 @@ class Verdict:
             sorted({lost for part in self.parts for lost in part.lost}, key=lambda lost: (lost.block, lost.arm))
         )
 
+    def _repr_html_(self) -> str:
+        """In a notebook: the verdict in a sentence, then its numbers."""
+        from reports.notebook import verdict_html
+
+        return verdict_html(self)
+
 
 def claims_of(study: Record) -> tuple[Claim, ...]:
     """The claims that study.json declares, in order.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from model_zoo.own_code import is_own
+from model_zoo.short_html import short_table, told_fields
 
 _FACTORS = ("feature_map_factor", "mean_factor", "variance_factor", "attention_factor", "embedding_factor")
 
@@ -292,6 +293,10 @@ class Recipe:
     copied_blocks: tuple[int, ...] = ()
     """The teacher's block that each block of the student starts from, embeddings and heads with them (DistilBERT, PKD);
     empty starts blocks at random."""
+
+    def _repr_html_(self) -> str:
+        """In a notebook: every setting without a default or away from it."""
+        return short_table("Recipe", told_fields(self))
 
     def __post_init__(self) -> None:
         transfer = self.knowledge_transfer

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from model_zoo.short_html import short_table
 from search.files import read_json, write_whole
 from search.fingerprint import fingerprint
 from search.trial import TrialSpec
@@ -84,6 +85,18 @@ class TrialRecord:
     def value(self, metric: str) -> float | None:
         """The value of a metric, None where it was not measured."""
         return next((m.value for m in self.measurements if m.metric == metric), None)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what became of the trial, and every measurement with its interval and unit."""
+        arms = ", ".join(dict.fromkeys(one.arm for one in self.trials if one.arm))
+        about = f"{self.role}{f' {arms}' if arms else ''}, seed {self.spec.seed}, {self.status}"
+        title = f"TrialRecord {self.fingerprint}: {about}{f' ({self.reason})' if self.reason else ''}"
+        rows = [(one.metric, f"{one.value:.6g}", _between(one.interval), one.unit) for one in self.measurements]
+        return short_table(title, rows, ("metric", "value", "interval", "unit"))
+
+
+def _between(interval: Interval | None) -> str:
+    return "" if interval is None else f"{interval.low:.6g} to {interval.high:.6g} ({100 * interval.level:g} %)"
 
 
 def write_record(path: Path, record: TrialRecord) -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.config import EncoderConfig
+from model_zoo.short_html import short_table, told_fields
 from model_zoo.student import Student
 from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
@@ -46,6 +47,13 @@ class TrialSpec:
         if isinstance(self.student, EncoderConfig):
             return self.student
         raise ValueError("this is for encoders, got a trial whose student is a BiLSTM; name a trial with an encoder")
+
+    def _repr_html_(self) -> str:
+        """In a notebook: student and recipe where they are away from their defaults, tasks, seed, teacher."""
+        rows = [*told_fields(self.student, "student."), *told_fields(self.recipe, "recipe.")]
+        rows.append(("tasks", ", ".join(task.name for task in self.data.tasks)))
+        rows += [("seed", str(self.seed)), ("teachers", ", ".join(map(fingerprint, self.teachers)) or "none")]
+        return short_table(f"TrialSpec {fingerprint(self)}", rows)
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,9 +12,10 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import blended_transform_factory
 
 from reports.decision import Outcome
-from reports.figures.style import BLACK, BLUE, GREEN, GREY, PALE, VERMILION, new_figure, shown, styled
+from reports.figures.style import BLACK, BLUE, GREEN, GREY, PALE, VERMILION, drawn_on, new_figure, shown, styled
 from reports.pareto import Interval
-from reports.verdict import Verdict
+from reports.source import Source, chosen, given_run
+from reports.verdict import Verdict, verdicts
 from search.claim import Test
 
 COLOURS: dict[Outcome, str] = {
@@ -48,10 +50,10 @@ class ClaimPanel:
     rows: tuple[ClaimRow, ...]
 
 
-def claims_info(verdicts: Sequence[Verdict]) -> tuple[ClaimPanel, ...]:
+def claims_info(judged: Sequence[Verdict]) -> tuple[ClaimPanel, ...]:
     """One panel per unit; claims without any difference are left out."""
     panels: dict[str, list[ClaimRow]] = {}
-    for verdict in verdicts:
+    for verdict in judged:
         part = verdict.shown
         if part.mean is not None:
             row = ClaimRow(
@@ -65,6 +67,39 @@ def claims_info(verdicts: Sequence[Verdict]) -> tuple[ClaimPanel, ...]:
                 num_lost=len({lost.block for lost in verdict.lost}),
             )
             panels.setdefault(part.unit, []).append(row)
+    return tuple(ClaimPanel(unit=unit, rows=tuple(rows)) for unit, rows in panels.items())
+
+
+def plot_claims(run: Source, *, unit: str | None = None, ax: Axes | None = None) -> Axes:
+    """The claims whose effects have one unit, each with its interval and margin.
+
+    Args:
+        run: the path of a run folder, a Run, or a frame of `reports.table.claims`, which has no dots for single seeds.
+        unit: such as `points`; may be left out where all claims have the same.
+        ax: where to draw; a new figure where left out.
+
+    Raises:
+        ValueError: no claim has an effect, or the unit is not one of theirs.
+    """
+    panels = _frame_panels(run) if isinstance(run, pd.DataFrame) else claims_info(verdicts(given_run(run)))
+    panel = chosen({panel.unit: panel for panel in panels}, unit, "unit")
+    with drawn_on(ax, 0.62 * len(panel.rows) + 1.4) as axes:
+        _draw_panel(axes, panel)
+        axes.legend(handles=_legend(), loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
+    return axes
+
+
+def _frame_panels(frame: pd.DataFrame) -> tuple[ClaimPanel, ...]:
+    panels: dict[str, list[ClaimRow]] = {}
+    for row in frame.to_dict("records"):
+        if pd.isna(row["effect"]):
+            continue
+        made = ClaimRow(
+            label=str(row["claim"]), test=row["test"], margin=float(row["margin"]), differences=(),
+            mean=float(row["effect"]), outcome=row["verdict"], num_lost=int(row["num_lost"]),
+            interval=None if pd.isna(row["low"]) else (float(row["low"]), float(row["high"])),
+        )  # fmt: skip
+        panels.setdefault(str(row["unit"]), []).append(made)
     return tuple(ClaimPanel(unit=unit, rows=tuple(rows)) for unit, rows in panels.items())
 
 

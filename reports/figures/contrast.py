@@ -1,7 +1,7 @@
 """Paired differences seed by seed, with their mean, its interval, and the margin of what matters as a band."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
 
@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
-from reports.contrast import PRIMARY, Contrast
-from reports.figures.style import BLACK, BLUE, GREEN, GREY, PALE, VERMILION, new_figure, shown, styled
+from reports.contrast import PRIMARY, Contrast, contrasts, margin_of
+from reports.figures.style import BLACK, BLUE, GREEN, GREY, PALE, VERMILION, drawn_on, new_figure, shown, styled
 from reports.pareto import Interval
 from reports.readable import in_points
+from reports.source import Source, chosen, run_of
 
 COLOURS = {"better": BLUE, "worse": VERMILION, "no difference that matters": GREEN, "cannot tell": GREY, "": BLACK}
 BAND = "#eceff2"
@@ -104,8 +105,51 @@ def draw_contrasts(info: ContrastInfo, *, narrow: bool = False, identity: str = 
     return figure
 
 
-def _baseline(contrasts: Sequence[Contrast]) -> str:
-    return contrasts[0].baseline if contrasts else ""
+def plot_contrasts(run: Source, *, ax: Axes | None = None) -> Axes:
+    """Accuracy of each arm minus that of the first, seed by seed.
+
+    Args:
+        run: the path of a run folder, a Run, or a frame of `reports.table.trials`, which knows of no rule declared
+            beforehand, so that nothing is judged; its first arm is the baseline.
+        ax: where to draw; a new figure where left out.
+
+    Raises:
+        ValueError: no two arms share a seed with an accuracy.
+    """
+    given = run_of(run)
+    return _plot(contrast_info(contrasts(given.records, given.study), margin_of(given.study)), None, ax)
+
+
+def plot_task_contrasts(run: Source, *, arm: str | None = None, ax: Axes | None = None) -> Axes:
+    """Each task's primary metric of one arm minus that of the first arm, seed by seed.
+
+    Args:
+        run: as for `plot_contrasts`.
+        arm: may be left out where there are two.
+        ax: where to draw; a new figure where left out.
+
+    Raises:
+        ValueError: no such arm, or no seed that it shares with the first.
+    """
+    given = run_of(run)
+    return _plot(task_contrast_info(contrasts(given.records, given.study)), arm, ax)
+
+
+def _plot(info: ContrastInfo, arm: str | None, ax: Axes | None) -> Axes:
+    panel = chosen({panel.title: panel for panel in info.panels}, arm, "arm")
+    info = replace(info, panels=(panel,))
+    with drawn_on(ax, 0.62 * len(panel.rows) + 1.4) as axes:
+        _draw_panel(axes, panel, info)
+        _set_limits(axes, info)
+        axes.set_xlabel(_axis_label(info, narrow=True))
+        entries = _legend_entries([axes])
+        where = (0.0, 1.12 if panel.title else 1.0)
+        axes.legend(list(entries.values()), list(entries), loc="lower left", bbox_to_anchor=where, ncols=2)
+    return axes
+
+
+def _baseline(found: Sequence[Contrast]) -> str:
+    return found[0].baseline if found else ""
 
 
 def _row(contrast: Contrast, label: str) -> ContrastRow:
@@ -195,15 +239,19 @@ def _axis_label(info: ContrastInfo, *, narrow: bool) -> str:
 
 
 def _draw_legend(figure: Figure, *, narrow: bool) -> None:
-    handles: dict[str, Artist] = {}
-    for axes in figure.axes:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    mean = figure.axes[0].plot([], [], color=BLACK, marker="D", markersize=6, linewidth=2.4) if figure.axes else []
-    entries = {"one seed": handles.get("one seed"), "mean and 95 % interval": mean[0] if mean else None}
-    entries |= {label: handle for label, handle in handles.items() if label != "one seed"}
-    drawn = {label: handle for label, handle in entries.items() if handle is not None}
+    drawn = _legend_entries(figure.axes)
     figure.legend(
         list(drawn.values()), list(drawn), loc="outside upper left", ncols=2 if narrow else 4, handletextpad=0.5,
         columnspacing=1.3,
     )  # fmt: skip
+
+
+def _legend_entries(panels: Sequence[Axes]) -> dict[str, Artist]:
+    handles: dict[str, Artist] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    mean = panels[0].plot([], [], color=BLACK, marker="D", markersize=6, linewidth=2.4) if panels else []
+    entries = {"one seed": handles.get("one seed"), "mean and 95 % interval": mean[0] if mean else None}
+    entries |= {label: handle for label, handle in handles.items() if label != "one seed"}
+    return {label: handle for label, handle in entries.items() if handle is not None}

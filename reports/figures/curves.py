@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from reports.figures.style import BLACK, PALE, new_figure, shown, styled
+from reports.figures.style import BLACK, PALE, drawn_on, new_figure, shown, styled
 from reports.naming import BASELINE_NAME
-from reports.points import Point
-from reports.records import Record, curve_points
+from reports.points import Point, arm_of, points_of
+from reports.records import Record, Run, curve_points, is_ablation
+from reports.source import Source, chosen, run_of
 
 MAX_PANELS = 9
 MAX_HIGHLIGHTED = 6
@@ -63,13 +64,18 @@ class CurvesInfo:
     """Trials with curves that are not drawn."""
 
 
-def curves_info(records: list[Record], points: list[Point], *, everyone: bool = False) -> CurvesInfo:
+def curves_info(records: list[Record], found: list[Point], *, everyone: bool = False) -> CurvesInfo:
     """Curves of the trials, thinned to `MAX_STEPS` steps; confirmations would repeat the front's.
 
     Args:
         everyone: highlight the first points as they come (the arms of an ablation) instead of front and baseline.
     """
-    named = {p.fingerprints[0]: p.name for p in points[:MAX_HIGHLIGHTED]} if everyone else _highlighted(points)
+    named = {p.fingerprints[0]: p.name for p in found[:MAX_HIGHLIGHTED]} if everyone else _highlighted(found)
+    return _info(records, named)
+
+
+def _info(records: list[Record], named: dict[str, str]) -> CurvesInfo:
+    """Curves with those in colour that are named by their fingerprint."""
     with_curves = [record for record in records if record["curves"] and record.get("role") != "confirmation"]
     others = [record for record in with_curves if record["fingerprint"] not in named]
     kept = others[:: max(1, ceil(len(others) / MAX_PALE))]
@@ -114,15 +120,48 @@ def draw_curves(info: CurvesInfo, *, narrow: bool = False, identity: str = "curv
     return figure
 
 
-def _highlighted(points: list[Point]) -> dict[str, str]:
+def plot_curves(run: Source, *, stage: str | None = None, ax: Axes | None = None) -> Axes:
+    """Learning curves of one stage: the first seed of each arm, or front and baseline of a search, in colour.
+
+    Args:
+        run: the path of a run folder, a Run, or a frame of `reports.table.curves`, in which no front is known.
+        stage: such as `distillation` or `fine-tuning: sentiment`; may be left out where there is one.
+        ax: where to draw; a new figure where left out.
+
+    Raises:
+        ValueError: no such stage, or no curve at all.
+    """
+    given = run_of(run)
+    info = _info(list(given.records), _names(given))
+    panel = chosen({panel.title: panel for panel in info.panels}, stage, "stage")
+    with drawn_on(ax, 3.6) as axes:
+        _draw_panel(axes, panel, dict(zip(info.names, _colours(info.names), strict=True)))
+        handles = {label: handle for handle, label in _legend(axes)}
+        axes.legend(list(handles.values()), list(handles))
+    return axes
+
+
+def _names(run: Run) -> dict[str, str]:
+    """The curves in colour, by fingerprint."""
+    firsts: dict[str, str] = {}
+    for record in run.records:
+        if record["curves"] and (arm := arm_of(record)):
+            firsts.setdefault(arm, record["fingerprint"])
+    if is_ablation(run):
+        return {fingerprint: arm for arm, fingerprint in list(firsts.items())[:MAX_HIGHLIGHTED]}
+    found = points_of(run)
+    return _highlighted(found) or {first: name for name, first in firsts.items() if name == BASELINE_NAME}
+
+
+def _highlighted(found: list[Point]) -> dict[str, str]:
     """Fingerprint of the first trial and label of the baseline and the front, evenly chosen where there are many."""
-    members = [(number, point) for number, point in enumerate((p for p in points if p.on_front), start=1)]
+    members = [(number, point) for number, point in enumerate((p for p in found if p.on_front), start=1)]
     room = MAX_HIGHLIGHTED - 1
     if len(members) > room:
         picked = {round(place * (len(members) - 1) / (room - 1)) for place in range(room)}
         members = [member for index, member in enumerate(members) if index in picked]
     named = {point.fingerprints[0]: f"{number}: {point.name}" for number, point in members if not point.is_baseline}
-    return named | {point.fingerprints[0]: point.name for point in points if point.is_baseline}
+    return named | {point.fingerprints[0]: point.name for point in found if point.is_baseline}
 
 
 def _stages(record: Record) -> dict[str, tuple[str, tuple[float, ...], tuple[float, ...]]]:

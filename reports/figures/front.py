@@ -10,9 +10,13 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from reports.figures.labels import Label, place_labels
-from reports.figures.style import BLACK, BLUE, GREEN, GREY, PALE, VERMILION, new_figure, shown, styled
+from reports.figures.style import BLACK, BLUE, GREEN, GREY, PALE, VERMILION, drawn_on, new_figure, shown, styled
+from reports.findings import accuracy_of_teacher
+from reports.form import cap_of
 from reports.pareto import Interval
-from reports.points import Point
+from reports.points import Point, points_of
+from reports.records import Run, majority_mean, reference_of, teacher_of
+from reports.source import Source, run_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +104,80 @@ def draw_scatter(info: ScatterInfo, *, narrow: bool = False, identity: str = "fr
     with styled(identity):
         figure = new_figure(4.9 if narrow else 5.0, narrow=narrow)
         axes = figure.add_subplot()
-        _draw_dots(axes, info)
-        _set_limits(axes, info)
-        _draw_lines(axes, info)
-        axes.set_xlabel("\n".join(line for line in (info.x_label, info.x_note) if line))
-        axes.set_ylabel("accuracy, mean over tasks (%)")
-        seaborn.despine(ax=axes)
+        _draw_all(axes, info)
         figure.legend(loc="outside upper left", ncols=2 if narrow else 6, handletextpad=0.4, columnspacing=1.2)
-        named = [dot for dot in info.dots if dot.number or dot.is_baseline]
-        place_labels(axes, [_label(dot, short=narrow or not info.joined) for dot in named], _obstacles(info))
+        place_labels(axes, _labels(info, short=narrow), _obstacles(info))
     return figure
+
+
+def plot_front(run: Source, *, ax: Axes | None = None) -> Axes:
+    """Accuracy against latency ratio, the front joined and named.
+
+    Args:
+        run: the path of a run folder, a Run, or a frame of `reports.table.trials`.
+        ax: where to draw; a new figure where left out.
+
+    Raises:
+        ValueError: no trial has both accuracy and latency.
+    """
+    given = run_of(run)
+    return _plot(front_of(given, _points(given)), ax)
+
+
+def plot_size(run: Source, *, ax: Axes | None = None) -> Axes:
+    """Accuracy against thousands of parameters, the front of `plot_front` by its numbers; takes the same."""
+    given = run_of(run)
+    return _plot(size_of(given, _points(given)), ax)
+
+
+def front_of(run: Run, found: list[Point]) -> ScatterInfo:
+    """The front of a run whose points are given."""
+    teacher, majority = accuracy_of_teacher(teacher_of(run.study)), majority_mean(run)
+    return front_info(
+        found, teacher=teacher, majority=majority, reference=reference_of(run), max_latency_ms=cap_of(run.study)
+    )
+
+
+def size_of(run: Run, found: list[Point]) -> ScatterInfo:
+    """The same points against their size."""
+    return size_info(found, teacher=accuracy_of_teacher(teacher_of(run.study)), majority=majority_mean(run))
+
+
+def _points(run: Run) -> list[Point]:
+    found = points_of(run)
+    if not found:
+        raise ValueError(
+            f"a front is drawn of trials with accuracy and latency_ratio, got none in {run.name}; "
+            "reports.table.trials(run) shows what was measured"
+        )
+    return found
+
+
+def _plot(info: ScatterInfo, ax: Axes | None) -> Axes:
+    with drawn_on(ax, 5.0) as axes:
+        _draw_all(axes, info)
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, handletextpad=0.4, columnspacing=1.2)
+        figure = axes.get_figure(root=True)
+        assert figure is not None
+        engine = figure.get_layout_engine()
+        place_labels(axes, _labels(info, short=False), _obstacles(info))
+        figure.set_layout_engine(engine)  # the figure is not ours: it goes on laying itself out
+    return axes
+
+
+def _draw_all(axes: Axes, info: ScatterInfo) -> None:
+    """Everything but legend and labels."""
+    _draw_dots(axes, info)
+    _set_limits(axes, info)
+    _draw_lines(axes, info)
+    axes.set_xlabel("\n".join(line for line in (info.x_label, info.x_note) if line))
+    axes.set_ylabel("accuracy, mean over tasks (%)")
+    seaborn.despine(ax=axes)
+
+
+def _labels(info: ScatterInfo, *, short: bool) -> list[Label]:
+    named = [dot for dot in info.dots if dot.number or dot.is_baseline]
+    return [_label(dot, short=short or not info.joined) for dot in named]
 
 
 def _dots(points: list[Point], places: list[tuple[float, Interval] | None]) -> tuple[Dot, ...]:

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import BLACK, BLUE, VERMILION, new_figure, shown, styled
-from reports.importance import Importance
+from reports.figures.style import BLACK, BLUE, VERMILION, drawn_on, new_figure, shown, styled
+from reports.importance import Importance, KnobImportance, run_importance
 from reports.naming import field_label
+from reports.source import Source, chosen, given_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,44 @@ def draw_importance(info: ImportanceInfo, *, narrow: bool = False, identity: str
         handles, labels = figure.axes[0].get_legend_handles_labels() if figure.axes else ([], [])
         figure.legend(handles, labels, loc="outside lower left", ncols=1 if narrow else 2)
     return figure
+
+
+def plot_importance(run: Source, *, objective: str = "accuracy", ax: Axes | None = None) -> Axes:
+    """Bars of one objective, beside what shuffled results reach.
+
+    Args:
+        run: the path of a run folder, a Run, or a frame of `reports.table.knobs`.
+        objective: `accuracy` or `latency`.
+        ax: where to draw; a new figure where left out.
+
+    Raises:
+        ValueError: no such objective, or too few trials to say anything.
+    """
+    found = _from_frame(run) if isinstance(run, pd.DataFrame) else run_importance(given_run(run))
+    result = chosen({one.objective: one for one in found}, objective, "objective")
+    if not result.knobs:
+        raise ValueError(f"bars need knobs that were varied in enough trials, got {result.reason}")
+    with drawn_on(ax, 0.34 * len(result.knobs) + 1.5) as axes:
+        _draw_panel(axes, result)
+        axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.2))
+    return axes
+
+
+def _from_frame(frame: pd.DataFrame) -> list[Importance]:
+    return [
+        Importance(
+            objective=str(objective),
+            num_trials=int(rows["num_trials"].iloc[0]),
+            knobs=tuple(
+                KnobImportance(knob=str(knob), divergence=float(divergence), share=float(share), chance=float(chance))
+                for knob, divergence, share, chance in zip(
+                    rows["knob"], rows["divergence"], rows["share"], rows["chance"], strict=True
+                )
+            ),
+            reason="",
+        )
+        for objective, rows in frame.groupby("objective", sort=False)
+    ]
 
 
 def _draw_panel(axes: Axes, result: Importance) -> None:

@@ -55,9 +55,10 @@ def place_labels(axes: Axes, labels: Sequence[Label], obstacles: Sequence[tuple[
     Returns:
         Where the labels are, in pixels.
     """
-    figure = axes.figure
-    figure.draw_without_rendering()  # type: ignore[union-attr]
-    figure.set_layout_engine("none")  # type: ignore[union-attr]
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     frame = axes.get_window_extent()
     bounds = Box(frame.x0 + 2, frame.y0 + 2, frame.x1 - 2, frame.y1 - 2)
     around = axes.transData.transform(np.array(obstacles, dtype=np.float64).reshape(-1, 2))
@@ -88,7 +89,9 @@ class _Place:
 
 def _size(axes: Axes, text: str) -> tuple[float, float]:
     probe = axes.text(0, 0, text, transform=None, fontsize=8.5)
-    canvas = axes.figure.canvas
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    canvas = figure.canvas
     assert isinstance(canvas, FigureCanvasAgg)
     extent = probe.get_window_extent(canvas.get_renderer())  # type: ignore[no-untyped-call]
     probe.remove()

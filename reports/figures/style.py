@@ -14,6 +14,7 @@ from typing import Any
 
 import matplotlib
 import seaborn
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -62,6 +63,22 @@ def new_figure(height: float, *, narrow: bool) -> Figure:
     figure = Figure(figsize=(NARROW if narrow else WIDE, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+@contextmanager
+def drawn_on(ax: Axes | None, height: float) -> Iterator[Axes]:
+    """Draw inside this on the axes given, with settings of the project for what is drawn there and no other.
+
+    Args:
+        ax: None is a new figure by pyplot, which a notebook shows.
+        height: of that figure, in inches.
+    """
+    with styled("notebook"):
+        if ax is None:
+            from matplotlib import pyplot
+
+            _, ax = pyplot.subplots(figsize=(WIDE, height), layout="constrained")
+        yield ax
 
 
 def shown(text: object, limit: int = 48) -> str:
