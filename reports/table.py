@@ -143,7 +143,8 @@ def _identities(record: Record, baseline: Record | None) -> list[dict[str, Any]]
     if baseline is not None:
         name = point_name(record["spec"], baseline)
         changed = NOTHING if name == BASELINE_NAME else name
-    who = {"trial": record["fingerprint"], "seed": record["spec"].get("seed"), "changed": changed}
+    seed = record["spec"].get("seed")
+    who = {"trial": record["fingerprint"], "seed": seed if isinstance(seed, int) else None, "changed": changed}
     return [{**who, "arm": arm} for arm in arms or [None]]
 
 

@@ -32,6 +32,7 @@ def test_a_run_says_its_question_its_trials_and_its_problems(run):
     found = dict(cells(run._repr_html_()))
     assert found["question"] == run.study["question"] and found["trials"] == "11 complete, 1 diverged"
     assert found["arms"].startswith("bare, &lt;script&gt;") and found["seeds"] == "0, 1, 2, 3, 4, 5"
+    assert len(repr(run)) < 300  # not all of its records
     assert found["claims"] == "1 claim" and found["problem"].startswith("trials/&lt;b&gt;.json: is not JSON")
 
 

@@ -40,6 +40,18 @@ def test_a_metric_that_was_not_measured_has_no_value(make_spec: Any, make_record
     assert record.value("latency_ratio") == 0.5
 
 
+def test_records_specs_and_recipes_have_a_short_form_in_a_notebook(make_spec: Any, make_record: Any) -> None:
+    reason = "<script>alert(1)</script>"
+    record = make_record(make_spec(seed=3), reason=reason)
+    html = record._repr_html_()
+    assert "seed 3" in html and '<th scope="row">latency_ratio</th><td>0.5</td>' in html
+    assert "&lt;script&gt;" in html and "<script>" not in html
+    spec = record.spec._repr_html_()
+    assert record.fingerprint in spec and '<th scope="row">seed</th><td>3</td>' in spec
+    steps = f'<th scope="row">pre_training.steps</th><td>{record.spec.recipe.pre_training.steps}</td>'
+    assert steps in record.spec.recipe._repr_html_() and "recipe.pre_training.steps" in spec
+
+
 def test_a_number_that_is_not_finite_is_never_written(tmp_path: Path, make_spec: Any, make_record: Any) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         kept(tmp_path, make_record(make_spec(), accuracy=float("nan")))
