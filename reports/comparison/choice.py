@@ -83,10 +83,7 @@ def choose(subjects: Sequence[Subject], cap_ms: float | None, pairs: Sequence[Pa
         cap_ms: None for the most accurate one whatever its time.
         pairs: what was judged of them.
     """
-    timings = [timing(subject) for subject in subjects]
-    reasons = [_left_out(subject, found, cap_ms) for subject, found in zip(subjects, timings, strict=True)]
-    if cap_ms is not None:
-        reasons = _other_conditions(timings, reasons)
+    timings, reasons = _timed(subjects, cap_ms)
     able = [subject for subject, reason in zip(subjects, reasons, strict=True) if not reason]
     seeds = _shared_seeds(able)
     means = {subject.name: _mean(subject, seeds) for subject in subjects}
@@ -124,6 +121,13 @@ def probability_under(found: Timing, cap_ms: float) -> float | None:
     error = math.log(found.interval[1] / found.interval[0]) / (2 * NormalDist().inv_cdf(1 - LEVEL / 2))
     distance = cap - math.log(found.ms)
     return NormalDist().cdf(distance / error) if error > 0 else float(distance >= 0)
+
+
+def _timed(subjects: Sequence[Subject], cap_ms: float | None) -> tuple[list[Timing], list[str]]:
+    """How long each takes, and why it cannot be chosen (empty where it can)."""
+    timings = [timing(subject) for subject in subjects]
+    reasons = [_left_out(subject, found, cap_ms) for subject, found in zip(subjects, timings, strict=True)]
+    return timings, reasons if cap_ms is None else _other_conditions(timings, reasons)
 
 
 def _left_out(subject: Subject, found: Timing, cap_ms: float | None) -> str:
@@ -222,7 +226,7 @@ def _alike(chosen: Candidate, others: Sequence[Candidate]) -> str:
     if not others:
         return ""
     if not open_ones:
-        return "It is told apart from every other one by the paired seeds."
+        return "The paired seeds tell it apart from every other one that could be taken."
     names = ", ".join(one.name for one in open_ones[:4]) + (f" and {len(open_ones) - 4} more" * (len(open_ones) > 4))
     text = f"In accuracy the data do not tell it apart from {names}"
     faster = [one for one in open_ones if _is_faster(one, chosen)]

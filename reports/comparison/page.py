@@ -24,7 +24,7 @@ from reports.page_figures import Shown
 from reports.records import primary_tasks
 from search.files import write_whole
 
-MAX_CHANGES = 8
+MAX_CHANGES = 6
 """Of a pair that are named on the page."""
 
 
@@ -49,6 +49,7 @@ def write_recommendation(answer: Answer, path: Path, command: str) -> None:
         "sentences": answer.sentences,
         "candidates": candidate_table(answer),
         "pairs": pair_table(answer.pairs),
+        "against": _base(answer.pairs) if answer.pairs else "",
         "tasks": task_table(answer.pairs),
         "plot": _plot(answer.pairs),
         "limits": limits(answer.pairs),
@@ -138,7 +139,7 @@ def _base(pairs: tuple[Pair, ...]) -> str:
 
 def _marks(subject: Subject) -> str:
     listed = [
-        f"seed {seed} {'not trained' if record is None else record['fingerprint']}"
+        f"{seed} {'not trained' if record is None else record['fingerprint']}"
         for seed, record in sorted(subject.blocks.items())
     ]
     return ", ".join(listed)

@@ -92,13 +92,15 @@ def candidate_table(answer: Answer) -> Table:
 
 def pair_table(pairs: Iterable[Pair]) -> Table:
     """One row per pair: accuracy, latency ratio, and the verdict in a word."""
+    listed = list(pairs)
+    several = len({pair.against.name for pair in listed}) > 1
     rows = []
-    for pair in pairs:
+    for pair in listed:
         found, ratio = pair.accuracy, pair.latency
         interval = "" if ratio.interval is None else " to ".join(map(ratio_text, ratio.interval))
         rows.append(
             (
-                Cell(text=pair.subject.name, note=f"against {pair.against.name}"),
+                Cell(text=pair.subject.name, note=f"against {pair.against.name}" if several else ""),
                 Cell(text=(found.verdict or DASH) if found and not pair.is_same else DASH),
                 Cell(text=signed(found.mean) if found else DASH, note=interval_text(found) if found else ""),
                 Cell(text=p_text(found.p_holm) if found else DASH),
@@ -110,24 +112,24 @@ def pair_table(pairs: Iterable[Pair]) -> Table:
                 ),
             )
         )
-    heads = ("item", "verdict", "difference, points", "p", "pairs", "detectable", "time ratio")
+    heads = ("item", "verdict", "points", "p", "pairs", "detectable", "time ratio")
     return Table(heads=heads, numeric=(False, False, *[True] * 5), rows=tuple(rows))
 
 
 def task_table(pairs: Iterable[Pair]) -> Table:
-    """One row per task, one column per pair: the paired difference with its interval."""
+    """One row per pair, one column per task: the paired difference with its interval."""
     listed = [pair for pair in pairs if pair.tasks and not pair.is_same]
     metrics = list(dict.fromkeys(found.metric for pair in listed for found in pair.tasks))
     rows = []
-    for metric in metrics:
-        task, _, measure = printable(metric).rpartition("/")
-        cells = [Cell(text=task, note=measure.replace("_", " "))]
-        for pair in listed:
-            found = next((one for one in pair.tasks if one.metric == metric), None)
-            cells.append(Cell(text=signed(found.mean), note=interval_text(found)) if found else Cell(text=DASH))
-        rows.append(tuple(cells))
-    names = [pair.subject.name for pair in listed]
-    return Table(heads=("task", *names), numeric=(False, *[True] * len(names)), rows=tuple(rows))
+    for pair in listed:
+        known = {found.metric: found for found in pair.tasks}
+        scores = [known.get(metric) for metric in metrics]
+        cells = [
+            Cell(text=DASH) if one is None else Cell(text=signed(one.mean), note=interval_text(one)) for one in scores
+        ]
+        rows.append((Cell(text=pair.subject.name), *cells))
+    heads = ("item", *(printable(metric).replace("/", ", ").replace("_", " ") for metric in metrics))
+    return Table(heads=heads, numeric=(False, *[True] * len(metrics)), rows=tuple(rows))
 
 
 def probability_text(value: float | None) -> str:

@@ -86,7 +86,9 @@ def test_what_is_not_told_apart_is_named_with_the_fastest_of_it(run: Path) -> No
     assert "the data do not tell it apart from middle; the fastest of these is middle, at 6.00 ms." in choice.sentence
     assert "more than 99.9 % (other sessions were not measured)" in choice.sentence
     small = answer([str(run)], cap_ms=7.0).choice
-    assert small is not None and small.sentence.endswith("It is told apart from every other one by the paired seeds.")
+    assert small is not None and small.sentence.endswith(
+        "The paired seeds tell it apart from every other one that could be taken."
+    )
 
 
 def test_the_choice_never_contradicts_the_verdict_of_a_pair(run: Path) -> None:
