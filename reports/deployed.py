@@ -19,8 +19,7 @@ def about_form(run: Run) -> list[Markup]:
     found = Markup(text).format(form)
     changed = [change for record in run.records if (change := _change(record)) is not None]
     if changed:
-        more = " The same networks as trained, in float32, differ: deploying changes the accuracy by {} points on "
-        more += "average over {}, by {} to {}."
+        more = " Against the same networks as trained, in float32, that is {} points on average over {} ({} to {})."
         average, low, high = (signed(value) for value in (fmean(changed), min(changed), max(changed)))
         found += Markup(more).format(average, plural(len(changed), "trial"), low, high)
     unscored = [record for record in run.records if "unscored" in record["provenance"]]

@@ -53,10 +53,10 @@ def counted(records: Iterable[Record]) -> Markup:
 
 def _best(members: list[Point]) -> list[Markup]:
     best = max(members, key=lambda point: (point.accuracy, -point.latency_ratio))
-    text = "The most accurate of the {} on the front, <strong>{}</strong>, reaches {} % at {} x the reference's latency"
-    first = Markup(text).format(
-        plural(len(members), "configuration"), best.name, percent(best.accuracy), ratio(best.latency_ratio)
-    )
+    number = plural(len(members), "configuration")
+    which = f"The most accurate of the {number}" if len(members) > 1 else "The only configuration"
+    text = "{} on the front, <strong>{}</strong>, reaches {} % at {} x the reference's latency"
+    first = Markup(text).format(which, best.name, percent(best.accuracy), ratio(best.latency_ratio))
     near = [point for point in members if point.accuracy >= best.accuracy - NEAR_BEST_POINTS and point != best]
     fast = min(near, key=lambda point: point.latency_ratio, default=None)
     if fast is None or fast.latency_ratio >= best.latency_ratio:

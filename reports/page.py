@@ -110,7 +110,7 @@ def _context(run: Run, found: list[Point], figures: dict[str, Shown]) -> dict[st
 
 def _search_context(run: Run, found: list[Point], importance: list[Importance]) -> dict[str, Any]:
     reference = _hypervolume_reference(run)
-    area = hypervolume([(point.accuracy, point.latency_ratio) for point in found], reference)
+    area = hypervolume([(point.accuracy, point.latency_ratio) for point in _under_cap(run, found)], reference)
     return {
         "headline": headline(run, found),
         "conclusions": conclusions(run, found),
@@ -121,11 +121,17 @@ def _search_context(run: Run, found: list[Point], importance: list[Importance]) 
     }
 
 
-def _front_title(run: Run, found: list[Point]) -> str:
-    """What the table of the front holds; where nothing is under the cap, it is the front of all."""
+def _under_cap(run: Run, found: list[Point]) -> list[Point]:
+    """The points that the front is chosen from: those under the cap, or all where there is none or nothing under it."""
     cap = cap_of(run.study)
-    under = cap is not None and any(p.on_front and p.latency_ms is not None and p.latency_ms <= cap for p in found)
-    which = f"Of the configurations under {cap_text(cap)} ms those" if cap is not None and under else "Configurations"
+    under = [point for point in found if cap is not None and point.latency_ms is not None and point.latency_ms <= cap]
+    return under or found
+
+
+def _front_title(run: Run, found: list[Point]) -> str:
+    cap = cap_of(run.study)
+    capped = cap is not None and any(point.latency_ms is not None and point.latency_ms <= cap for point in found)
+    which = f"Of the configurations under {cap_text(cap)} ms those" if cap is not None and capped else "Configurations"
     return f"{which} that no other one beats in both accuracy and latency, and the baseline, fastest first"
 
 

@@ -8,6 +8,7 @@ from markupsafe import escape
 
 from reports.capped import about_cap, about_surety, probability_of_meeting
 from reports.deployed import about_form
+from reports.findings import headline
 from reports.form import as_deployed, cap_of, scored_form
 from reports.naming import BASELINE_NAME
 from reports.page import write_report
@@ -91,6 +92,10 @@ def test_the_nearest_miss_is_named_with_what_it_is_over_the_cap(synthetic: Any) 
 def test_the_front_is_of_what_is_under_the_cap(synthetic: Any) -> None:
     run = make_run(synthetic, 25.0)
     assert {point.name for point in points_of(run) if point.on_front} == {"bottleneck 8", BASELINE_NAME}
+    alone = make_run(synthetic, 10.0)
+    said_first = " ".join(headline(alone, points_of(alone)))
+    assert "<strong>Under the cap</strong> of 10 ms" in said_first
+    assert "The only configuration on the front, <strong>bottleneck 8</strong>, reaches 60.0 % at 0.80 x" in said_first
     assert points_of(make_run(synthetic, None)) == points(list(run.records), run.study["baseline"])
 
 
@@ -141,7 +146,7 @@ def test_a_search_in_int8_is_shown_by_the_scores_of_int8(synthetic: Any, tmp_pat
     assert value_of(run.records[0], "trained/accuracy") == trained
     page = write_report(folder).read_text()
     assert "<strong>Accuracy is that of onnx-int8</strong>" in page
-    assert "deploying changes the accuracy by -1.5 points on average over 6 trials, by -1.5 to -1.5." in page
+    assert "as trained, in float32, that is -1.5 points on average over 6 trials (-1.5 to -1.5)." in page
     assert "Of the configurations under 3 ms those that no other one beats" in page
     assert "<strong>Under the cap</strong> of 3 ms (onnx-int8, 2 threads)" in page
     assert "cap on latency" in page

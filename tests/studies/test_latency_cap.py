@@ -45,7 +45,7 @@ def two_configurations(tiny: ModuleType, data: Any) -> Search:
         return replace(baseline.encoder, num_feed_forward=stack)
 
     first = tuple({"num_feed_forward": stack} for stack in (SHALLOW, DEEP))
-    return replace(search, baseline=baseline, space=space, first=first)
+    return replace(search, baseline=baseline, space=space, first=first, latency_rounds=15)
 
 
 @pytest.fixture
