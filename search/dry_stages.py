@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from model_zoo.bilstm_config import BiLSTMConfig
@@ -142,15 +142,21 @@ def random_rows(spec: TrialSpec, task: TaskSpec) -> TaskSplit:
     """Rows of a task, all full, their second half being a second text."""
     generator, length = np.random.default_rng(0), spec.data.length
     shape = (max(ROWS, spec.recipe.fine_tuning.batch_size), length)
-    kinds: dict[str, NDArray[np.int64] | NDArray[np.float32]] = {
-        "classification": generator.integers(0, max(1, task.num_labels), shape[0]),
-        "regression": generator.normal(size=shape[0]).astype(np.float32),
-        "span": generator.integers(0, length, (shape[0], 2)),
-    }
     types = np.broadcast_to(np.arange(length) >= length // 2, shape).astype(np.int64)
     return TaskSplit(
         token_ids=generator.integers(5, spec.data.vocab_size, shape),
         token_types=types,
         mask=np.ones(shape, dtype=np.bool_),
-        labels=kinds[task.kind],
+        labels=_random_labels(task, generator, shape),
     )
+
+
+def _random_labels(
+    task: TaskSpec, generator: np.random.Generator, shape: tuple[int, int]
+) -> npt.NDArray[np.int64] | npt.NDArray[np.float32]:
+    rows, length = shape
+    if task.kind == "regression":
+        return generator.normal(size=rows).astype(np.float32)
+    if task.kind == "span":
+        return generator.integers(0, length, (rows, 2))
+    return generator.integers(0, task.num_labels, rows)
