@@ -23,7 +23,7 @@ from reports.importance import Importance, run_importance
 from reports.page_figures import Shown, claims_figure, page_figures
 from reports.paper_tables import our_table, paper_tables
 from reports.pareto import hypervolume
-from reports.points import Point, points_of
+from reports.points import Point, names, points_of
 from reports.readable import MISSING, big
 from reports.records import (
     Run,
@@ -89,7 +89,7 @@ def render(template: str, context: dict[str, Any]) -> str:
 
 def _context(run: Run, found: list[Point], figures: dict[str, Shown]) -> dict[str, Any]:
     """What the page of either kind shows."""
-    study = run.study
+    study, named = run.study, names(list(run.records), baseline_of(run.study))
     return {
         "run": run,
         "question": study.get("question") or MISSING,
@@ -101,8 +101,8 @@ def _context(run: Run, found: list[Point], figures: dict[str, Shown]) -> dict[st
         "without_classes": sorted(set(primary_tasks(run.records)) - set(majority_of(study))),
         "scaling": background.scaling_table(study),
         "data": background.data_tables(study),
-        "trials": sections.trial_listing(run),
-        "failures": sections.failure_table(run),
+        "trials": sections.trial_listing(run, named),
+        "failures": sections.failure_table(run, named),
         "provenance": background.provenance(run) if run.records else [],
         "figures": figures,
     }

@@ -1,17 +1,17 @@
 """The tables of the page as texts, ready to be shown: one function per table; knows nothing of HTML."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count as count_from
 from typing import Any
 
 from reports.findings import accuracy_of_teacher
 from reports.naming import field_label
-from reports.points import Point, accuracy_of, configuration_key, names
+from reports.points import Point, accuracy_of, configuration_key
 from reports.readable import DASH, MISSING, big, count, decimals, milliseconds, percent, ratio, spread
 from reports.records import (
     Record,
     Run,
-    baseline_of,
     find_measurement,
     first_number,
     interval_of,
@@ -125,10 +125,14 @@ def task_scores(run: Run, points: list[Point]) -> list[dict[str, Any]]:
     return rows
 
 
-def trial_listing(run: Run) -> Table:
-    """Every trial, in the order of the records."""
+def trial_listing(run: Run, named: Mapping[str, str]) -> Table:
+    """Every trial, in the order of the records.
+
+    Args:
+        named: the name of each configuration by its key.
+    """
     records = list(run.records)
-    named, knobs, tasks = names(records, baseline_of(run.study)), varying_knobs(records), task_metrics(records)
+    knobs, tasks = varying_knobs(records), task_metrics(records)
     fixed = ("trial", "configuration", "status", "role", "seed")
     heads = (*fixed, *map(field_label, knobs), "accuracy, %", "latency ratio", "latency, ms", "parameters", "FLOPs")
     heads = (*heads, *(task.replace("/", " ") for task in tasks), "training, s", "fingerprint")
@@ -166,9 +170,8 @@ def reason_table(run: Run) -> Table:
     return Table(heads=("arm", "why"), numeric=(False, False), rows=tuple(rows))
 
 
-def failure_table(run: Run) -> Table:
+def failure_table(run: Run, named: Mapping[str, str]) -> Table:
     """Trials that diverged or failed, with the reason recorded."""
-    named = names(list(run.records), baseline_of(run.study))
     rows = [
         (
             Cell(text=named[configuration_key(record["spec"])]),

@@ -169,14 +169,14 @@ def _draw_panel(axes: Axes, panel: ContrastPanel, info: ContrastInfo) -> None:
         label = f"within {in_points(info.margin)}: too little to matter"
         axes.axvspan(-info.margin, info.margin, color=BAND, linewidth=0, zorder=0, label=label)
     axes.axvline(0, color=BLACK, linewidth=0.9, zorder=1)
-    span = _extent(info)
+    low, high = _extent(info)
+    dots, heights = list[float](), list[float]()
+    for place, row in enumerate(panel.rows):
+        dots += row.differences
+        heights += [place + 0.2 + offset for offset in _stacked(row.differences, 0.012 * (high - low))]
+    axes.scatter(dots, heights, color=PALE, edgecolor=GREY, linewidth=0.7, s=26, zorder=3, label="one seed")
     for place, row in enumerate(panel.rows):
         colour = COLOURS[row.verdict]
-        heights = [place + 0.2 + offset for offset in _stacked(row.differences, 0.012 * (span[1] - span[0]))]
-        seaborn.scatterplot(
-            x=list(row.differences), y=heights, ax=axes, color=PALE, edgecolor=GREY, linewidth=0.7, s=26, zorder=3,
-            label="one seed", legend=False,
-        )  # fmt: skip
         _draw_mean(axes, row, place, colour)
         if row.verdict:
             _write_verdict(axes, row, place, colour)
