@@ -150,6 +150,7 @@ def run(
     first: Annotated[list[str] | None, Parameter(name="--try", negative="")] = None,
     device: str = "auto",
     accelerate: str = "",
+    replicas: int = 1,
     profile: Path | None = None,
     until_decided: Annotated[bool, Parameter(negative="")] = False,
     budget: str | None = None,
@@ -188,6 +189,9 @@ def run(
     accelerate
         Names between commas. compile: one block compiled for all; graphs: that in CUDA graphs; bfloat16: products;
         prefetch: batches drawn ahead. All but prefetch change the last digits of results; trial files say what was on.
+    replicas
+        Seeds of an arm that are trained as one computation up to their tasks. It changes the last digits of results;
+        trial files say so. On two cores it was measured not to pay (benchmarks/replicas.py).
     profile
         A file of `thinbert measure --profile-space`: latency is predicted, and measured for the front at the end.
     until_decided
@@ -212,6 +216,7 @@ def run(
         first=tuple(first or ()),
         device=device,
         accelerate=accelerate,
+        replicas=replicas,
         profile=profile,
         until_decided=until_decided,
         budget=budget,

@@ -73,7 +73,9 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
             if brought is not None:
                 keep_teacher(brought, given, home.teachers)
             watcher = Watcher(say=display.say, progress=display.progress)
-            options = Options(workers=request.workers, device=device, acceleration=acceleration)
+            options = Options(
+                workers=request.workers, device=device, acceleration=acceleration, replicas=request.replicas
+            )
             if budget is not None and isinstance(declared, Ablation):
                 summary = run_until_decided(declared, home, options, about, watcher, budget)
             else:
@@ -132,6 +134,7 @@ def command_text(request: RunRequest) -> str:
         ("--tasks", ",".join(request.tasks) or None),
         ("--task-data", request.task_data),
         ("--accelerate", request.accelerate or None),
+        ("--replicas", request.replicas if request.replicas > 1 else None),
         ("--profile", request.profile),
         ("--budget", request.budget),
     )
