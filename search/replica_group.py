@@ -12,14 +12,12 @@ from pathlib import Path
 
 from search.data.prepare import open_data
 from search.record import set_aside
+from search.run_folder import GROUP_PREFIX
 from search.training.checkpoint import load_checkpoint
 from search.training.loop import Keeper
 from search.training.replicas import Replica, arm_mark, other_members, train_replicas, unfit
 from search.trial import TrialSpec
 from search.worker import Home, Job, Work, drop_bad_checkpoint, teacher_weights, teller
-
-PREFIX = "replicas-"
-"""Of the file names of groups' checkpoints."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +59,7 @@ class Group:
     @property
     def checkpoint_path(self) -> Path:
         """Exists only while the group trains."""
-        return self.home.run / "checkpoints" / f"{PREFIX}{self.fingerprint}.safetensors"
+        return self.home.run / "checkpoints" / f"{GROUP_PREFIX}{self.fingerprint}.safetensors"
 
     def run(self, channel: Connection, restarts: int) -> str:
         """Train up to the tasks, inside a worker. The group's checkpoint goes when all trials have theirs."""
@@ -110,7 +108,7 @@ def planned_groups(jobs: Sequence[Job], replicas: int, say: Callable[[str], None
 def _begun(jobs: Sequence[Job], replicas: int, say: Callable[[str], None]) -> list[Group]:
     """The groups whose checkpoints an earlier run has left, of trials among the jobs."""
     home, by_mark, found = jobs[0].home, {job.fingerprint: job for job in jobs}, []
-    for path in sorted((home.run / "checkpoints").glob(f"{PREFIX}*.safetensors")):
+    for path in sorted((home.run / "checkpoints").glob(f"{GROUP_PREFIX}*.safetensors")):
         try:
             state = load_checkpoint(path).state
         except ValueError as error:

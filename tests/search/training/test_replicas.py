@@ -12,7 +12,8 @@ from model_zoo.networks import PreTrainingNetwork
 from search.recipe import KnowledgeTransfer, TripleLoss
 from search.training.acceleration import Acceleration, Ranks
 from search.training.loop import Keeper
-from search.training.replicas import Replica, check_replicas, stacked_batch, train_replicas, unfit
+from search.training.replica_stage import stacked_batch
+from search.training.replicas import Replica, check_replicas, train_replicas, unfit
 from search.training.stages import Batches
 from search.training.train import Outcome, train
 from search.trial import TrialSpec
@@ -234,3 +235,19 @@ def test_what_cannot_be_stacked_is_refused_by_its_reason(spec: TrialSpec) -> Non
         check_replicas([labels, at(variant(spec, "labels", "adamw"), 8)])
     with pytest.raises(ValueError, match=r"^replicas are one trial with different seeds, got 2 trials of seeds 7, 7"):
         check_replicas([spec, spec])
+
+
+def test_replicas_take_bfloat16_products_as_a_seed_alone_does(spec: TrialSpec, data: Any, tmp_path: Path) -> None:
+    replicas, on = (
+        group(variant(spec, "distillation", "adamw"), tmp_path / "g", SEEDS[:2]),
+        Acceleration(precision="bfloat16"),
+    )
+    found = together(replicas, data, tmp_path / "all", acceleration=on)
+    for replica, outcome in zip(replicas, found, strict=True):
+        keeper = Keeper(path=tmp_path / f"{replica.spec.seed}", seconds=1e9)
+        weights = replica.teacher_weights
+        expected = train(replica.spec, data, keeper=keeper, teacher_weights=weights, acceleration=on)
+        values, expected_values = ([point.value for point in one.curves] for one in (outcome, expected))
+        assert values == pytest.approx(expected_values, rel=0.02)
+        exact = alone(replica, data, tmp_path / "alone")
+        assert values != pytest.approx([point.value for point in exact.curves], rel=1e-5)
