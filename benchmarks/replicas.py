@@ -1,111 +1,193 @@
-"""What k seeds of one arm cost as one batched computation (stacked parameters, torch.func.vmap), against the same seeds
-in separate processes, one per core.
+"""What k seeds of one arm cost as one batched computation (the engine's `ReplicaStage`), against the same seeds in
+separate processes, one per core (one process on a GPU, one seed after another).
 
-Run as `python -m benchmarks.replicas [--figure FILE.png]`. A step is a knowledge-transfer step of the last block at the
-scale's sizes: teacher forward, student forward and backward, AdamW; each replica has its own teacher, student, batch.
-The alternative on a CPU is one process per core with one torch thread each. Its cost is computed from one seed that
-trains alone with one thread: k steps over the number of cores, as if cores did not disturb each other. On a GPU it is
-one seed after another.
+Run as `python -m benchmarks.replicas [--kind transfer|distillation] [--figure FILE.png]`. A step is one update of every
+seed as a training does it: drawing the batch, the teacher's forward, student forward and backward, clipping, the
+recipe's optimizer. `transfer` is a step of the last block's phase, `distillation` one of pre-training distillation, at
+the scale's sizes; each seed has its own teacher, student and batches. Both ways run as the engine runs them: with one
+torch thread a process on a CPU, where the batched one computes the next teacher outputs in a second thread. Rounds are
+interleaved; what waits is idle. Nothing is timed before the losses of both ways are equal.
 """
 
 import argparse
+import contextlib
+import multiprocessing
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks.machine import header, machine
 
 COUNTS = (1, 2, 4, 8, 16)
-COMPUTED = "processes (and so the gain): computed from one seed that trains alone with one thread; not run"
+KINDS = ("transfer", "distillation")
+TOLERANCE = 1e-3
+"""By which the losses of the two ways may differ."""
 
 
-def measure(rounds: int, counts: Sequence[int] = COUNTS, *, smallest: bool = False) -> list[dict[str, Any]]:
-    """One row per number of replicas; every round times all of them, and one seed with one thread."""
+def measure(
+    rounds: int, counts: Sequence[int] = COUNTS, *, kind: str = "transfer", smallest: bool = False
+) -> list[dict[str, Any]]:
+    """One row per number of replicas; every round times each number both ways. Raises ValueError where the two ways do
+    not compute the same."""
     import torch
 
     from search.machine import cores
+    from search.training.replica_stage import batched_attention
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     parallel = cores() if device == "cpu" else 1
-    with tempfile.TemporaryDirectory() as folder:
-        steps = {count: replicated_step(count, device, Path(folder), smallest) for count in counts}
-    seconds: dict[int, list[float]] = {count: [] for count in (0, *counts)}
+    before = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as temporary, batched_attention():
+        scale = "smoke" if smallest else "gpu" if device == "cuda" else "cpu"
+        about = (scale, kind, device, Path(temporary))
+        batched = {count: batched_step(count, *about) for count in counts}
+        with _processes(parallel, max(counts), about) as ask:
+            torch.set_num_threads(1)
+            try:
+                _check(batched, ask)
+                seconds = _rounds(rounds, counts, {"batched": lambda count: batched[count](), "processes": ask})
+            finally:
+                torch.set_num_threads(before)
+    return [_row(count, seconds["batched", count], seconds["processes", count]) for count in counts]
+
+
+def _rounds(
+    rounds: int, counts: Sequence[int], ways: dict[str, Callable[[int], Any]]
+) -> dict[tuple[str, int], list[float]]:
+    """Seconds of a step of each way and number in each round; the first round does not count."""
+    cases = [(way, count) for way in ways for count in counts]
+    seconds: dict[tuple[str, int], list[float]] = {case: [] for case in cases}
+    generator = np.random.default_rng(0)
     for done in range(rounds + 1):
-        for count in seconds:  # 0 is one seed in a process of its own
-            torch.set_num_threads(1 if count == 0 else parallel)
+        for place in generator.permutation(len(cases)):
+            way, count = cases[place]
             begin = time.perf_counter()
-            steps[count or 1]()
-            if device == "cuda":
-                torch.cuda.synchronize()
+            ways[way](count)  # ends with losses on the host, so that a GPU has finished
             if done:
-                seconds[count].append(time.perf_counter() - begin)
-    return [_row(count, seconds[count], seconds[0], parallel) for count in counts]
+                seconds[way, count].append(time.perf_counter() - begin)
+    return seconds
 
 
-def _row(count: int, batched: Sequence[float], alone: Sequence[float], parallel: int) -> dict[str, Any]:
-    """Where fewer replicas than cores run, the alternative still takes one step."""
-    waves = max(1.0, count / parallel)
+def _check(batched: dict[int, Callable[[], list[float]]], ask: Callable[[int], list[float]]) -> None:
+    """The first step of all seeds, batched and in processes; smaller numbers take theirs too."""
+    largest = max(batched)
+    found = {count: step() for count, step in batched.items()}
+    expected = ask(largest)
+    for count, losses in found.items():
+        if not np.allclose(losses, expected[:count], rtol=TOLERANCE):
+            raise ValueError(f"replicas must have the losses of seeds alone, got {losses} and {expected[:count]}")
+
+
+def _row(count: int, batched: Sequence[float], processes: Sequence[float]) -> dict[str, Any]:
     return {
         "replicas": count,
         "batched_ms": 1e3 * statistics.median(batched),
-        "processes_ms": 1e3 * statistics.median(alone) * waves,
-        "gain": statistics.median(waves * one / many for one, many in zip(alone, batched, strict=True)),
+        "processes_ms": 1e3 * statistics.median(processes),
+        "gain": statistics.median(one / many for one, many in zip(processes, batched, strict=True)),
     }
 
 
-def replicated_step(count: int, device: str, folder: Path, smallest: bool = False) -> Callable[[], Any]:
-    """A function that trains `count` replicas for one step."""
+def batched_step(count: int, scale: Any, kind: str, device: str, folder: Path) -> Callable[[], list[float]]:
+    """A function that trains `count` replicas for one update, by the engine; their losses."""
     import torch
-    from torch.func import functional_call, stack_module_state, vmap
+
+    from search.arrange import cores
+    from search.training.acceleration import Acceleration
+    from search.training.replica_stage import ReplicaStage
+
+    made = [_alone(seed, scale, kind, device, folder) for seed in range(count)]
+    stages, teachers, batches = zip(*made, strict=True)
+    on_host = [one._replace(device=torch.device("cpu")) for one in batches]
+    lookahead = Acceleration(lookahead=device == "cpu" and cores() > 1)
+    stage, numbers = ReplicaStage(stages, teachers, on_host, lookahead), _numbers(stages[0], kind)
+    return lambda: stage.step(next(numbers))[0]
+
+
+def _alone(seed: int, scale: Any, kind: str, device: str, folder: Path) -> Any:
+    """One seed's stage, teacher and batches, as the engine makes them."""
+    import torch
 
     from benchmarks.transfer_work import benchmark_trial
-    from model_zoo.encoder import Encoder
+    from model_zoo.networks import PreTrainingNetwork
     from search.data.prepare import open_data
-    from search.distillation.losses import attention_transfer_loss, feature_map_loss_normalised
+    from search.training.loop import learn
+    from search.training.pretraining import pretraining_stage
     from search.training.stages import Batches
+    from search.training.transfer import transfer_stage
 
-    spec = benchmark_trial("smoke" if smallest else "gpu" if device == "cuda" else "cpu", folder)
-    assert spec.teacher is not None
+    spec = benchmark_trial(scale, folder)
     transfer = spec.recipe.knowledge_transfer
-    assert transfer is not None
-    students, teachers = [], []
-    for seed in range(count):
-        torch.manual_seed(seed)
-        students.append(Encoder(spec.student).to(device))
-        teachers.append(Encoder(spec.teacher.student).to(device))
-    student, teacher = (Encoder(config).eval().to("meta") for config in (spec.student, spec.teacher.student))
-    weights = {name: tensor.detach().requires_grad_() for name, tensor in stack_module_state(students)[0].items()}
-    fixed = {name: tensor.detach() for name, tensor in stack_module_state(teachers)[0].items()}
-    optimizer = torch.optim.AdamW(list(weights.values()), lr=1e-3, fused=True)
-    data = open_data(folder, spec.data).pretraining
-    batches = [
-        Batches(data, seed, spec.data.length, torch.device(device)).get(0, transfer.batch_size) for seed in range(count)
-    ]
-    inputs = [torch.stack([getattr(batch, name) for batch in batches]) for name in ("token_ids", "mask", "token_types")]
+    assert spec.teacher is not None and transfer is not None
+    torch.manual_seed(seed)
+    student, teacher = (PreTrainingNetwork(one).to(device) for one in (spec.encoder, spec.teacher.encoder))
+    teacher.eval().requires_grad_(False)
+    batches = Batches(open_data(folder, spec.data).pretraining, seed, spec.data.length, torch.device(device))
+    if kind == "transfer":
+        stage = transfer_stage(student, teacher, batches, transfer)
+    else:
+        stage = pretraining_stage(student, teacher, batches, spec.recipe.pre_training, 0)
+    learn(stage)
+    return stage, teacher, batches
 
-    def teach(own: Any, ids: Any, mask: Any, types: Any) -> Any:
-        output = functional_call(teacher, own, (ids, mask, types), {"scores": True})
-        return output.feature_maps[-1], output.attention_scores[-1]
 
-    def loss(own: Any, ids: Any, mask: Any, types: Any, maps: Any, scores: Any) -> Any:
-        output = functional_call(student, own, (ids, mask, types), {"scores": True})
-        attention = attention_transfer_loss(output.attention_scores[-1], scores, mask, average_heads=False)
-        return feature_map_loss_normalised(output.feature_maps[-1], maps, mask) + attention
+def _numbers(stage: Any, kind: str) -> Iterator[int]:
+    """Steps of the stage, again and again: of a transfer, those of the last block's phase."""
+    blocks = len(stage.network.encoder.blocks) if kind == "transfer" else 1
+    first = stage.steps - stage.steps // blocks
+    while True:
+        yield from range(first, stage.steps)
 
-    def step() -> Any:
-        with torch.no_grad():
-            taught = vmap(teach)(fixed, *inputs)
-        losses = vmap(loss)(weights, *inputs, *taught)
-        optimizer.zero_grad()
-        losses.sum().backward()
-        optimizer.step()
-        return losses.detach()
 
-    return step
+def _serve(place: int, parallel: int, most: int, about: Any, channel: Connection) -> None:
+    """Answer each number of seeds with the losses of one update of this process' share of them."""
+    import torch
+
+    from search.training.loop import _step
+
+    if about[2] == "cpu":
+        torch.set_num_threads(1)
+    made = {seed: _alone(seed, *about)[0] for seed in range(place, most, parallel)}
+    numbers = {seed: _numbers(stage, about[1]) for seed, stage in made.items()}
+    with contextlib.suppress(EOFError):
+        while True:
+            count = channel.recv()
+            channel.send({seed: _step(stage, next(numbers[seed])) for seed, stage in made.items() if seed < count})
+
+
+@contextlib.contextmanager
+def _processes(parallel: int, most: int, about: Any) -> Iterator[Callable[[int], list[float]]]:
+    """A function that has processes train so many seeds for one update; their losses in the order of seeds."""
+    context, started = multiprocessing.get_context("spawn"), []
+    for place in range(min(parallel, most)):
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(place, parallel, most, about, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        started.append((ours, process))
+
+    def ask(count: int) -> list[float]:
+        asked = started[:count]  # where there are fewer seeds than processes, the others have none
+        for channel, _ in asked:
+            channel.send(count)
+        losses: dict[int, float] = {}
+        for channel, _ in asked:
+            losses |= channel.recv()
+        return [losses[seed] for seed in range(count)]
+
+    try:
+        yield ask
+    finally:
+        for channel, process in started:
+            channel.close()
+            process.join(20)
+            process.kill()
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -117,7 +199,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
             f"{row['replicas']:8} {row['batched_ms']:7.1f} ms {row['processes_ms']:7.1f} ms {times:9.2f}x "
             f"{row['gain']:5.2f}x"
         )
-    return "\n".join([*lines, COMPUTED])
+    return "\n".join(lines)
 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -130,7 +212,7 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
     sns.set_theme(style="whitegrid")
     figure, axes = plt.subplots(figsize=(6, 4))
-    for key, label in (("batched_ms", "one batched computation"), ("processes_ms", "separate processes (computed)")):
+    for key, label in (("batched_ms", "one batched computation"), ("processes_ms", "separate processes")):
         sns.lineplot(x=[r["replicas"] for r in rows], y=[r[key] for r in rows], marker="o", label=label, ax=axes)
     axes.set(xscale="log", yscale="log", xlabel="seeds", ylabel="one step of all, ms")
     axes.set_xticks([r["replicas"] for r in rows], [str(r["replicas"]) for r in rows])
@@ -141,6 +223,7 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line of the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.replicas", description=__doc__)
+    parser.add_argument("--kind", choices=KINDS, default=KINDS[0], help="what is trained (default transfer)")
     parser.add_argument("--figure", type=Path, help="a PNG file for cost against the number of replicas")
     parser.add_argument("--rounds", type=int, default=9, help="timed rounds (default 9)")
     options = parser.parse_args(arguments)
@@ -148,9 +231,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--rounds must be at least 1, got {options.rounds}")
     import torch
 
-    rows = measure(options.rounds)
+    rows = measure(options.rounds, kind=options.kind)
     gpu = "" if torch.cuda.is_available() else "\n\ngpu scale: no GPU"
-    print(f"{header(machine())}\n{options.rounds} rounds\n\n{table(rows)}{gpu}")
+    print(f"{header(machine())}\n{options.kind}, {options.rounds} rounds\n\n{table(rows)}{gpu}")
     if options.figure is not None:
         draw(rows, options.figure)
     return 0

@@ -21,9 +21,10 @@ from joblib import Parallel, delayed
 
 from search.predict import predict
 from search.record import TrialRecord, read_record, write_record
+from search.replica_group import Group
 from search.training.acceleration import OFF, Acceleration
 from search.trial import planned_updates
-from search.worker import Job, serve, static_measurements
+from search.worker import Job, Work, serve, static_measurements
 
 MAX_DEATHS = 3
 EXIT_SECONDS = 10.0
@@ -46,17 +47,21 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a run uses the machine. None of it changes a result on the CPU, but for what `acceleration` names."""
+    """How a run uses the machine. None of it changes a result on the CPU, but for what `acceleration` names, and
+    `replicas`, which round differently."""
 
     workers: int = 1
     device: str = "cpu"
     checkpoint_seconds: float = 20.0
     hang_seconds: float = 300.0
     acceleration: Acceleration = OFF
+    replicas: int = 1
+    """How many seeds of an arm are trained as one computation, up to their tasks."""
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise ValueError(f"workers must be at least 1, got {self.workers}")
+        for name in ("workers", "replicas"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 def execute(
@@ -70,9 +75,28 @@ def execute(
     Raises:
         DiskFullError: a worker ran out of disk; the others are stopped, finished trials and checkpoints stay.
     """
+    yield from _dispatch(_supervise, jobs, workers, watcher, hang_seconds)
+
+
+def train_groups(groups: Sequence[Group], *, workers: int, watcher: Watcher, hang_seconds: float = 300.0) -> None:
+    """Train groups of replicas up to their tasks, each in a process of its own; their trials' jobs go on from there.
+
+    A group that cannot be trained is given up, and said so: its trials are trained one at a time, from their start.
+
+    Raises:
+        DiskFullError: as in `execute`.
+    """
+    if groups:
+        for _ in _dispatch(_supervise_group, groups, workers, watcher, hang_seconds):
+            pass
+
+
+def _dispatch(
+    supervise: Callable[..., Any], works: Sequence[Any], workers: int, watcher: Watcher, hang_seconds: float
+) -> Iterator[Any]:
     stop = threading.Event()
     context = _context()
-    tasks = (delayed(_supervise)(context, job, watcher, hang_seconds, stop) for job in jobs)
+    tasks = (delayed(supervise)(context, work, watcher, hang_seconds, stop) for work in works)
     results = Parallel(n_jobs=workers, backend="threading", return_as="generator_unordered")(tasks)
     try:
         for result in results:
@@ -132,28 +156,53 @@ def _supervise(
     context: Any, job: Job, watcher: Watcher, hang_seconds: float, stop: threading.Event
 ) -> TrialRecord | str | None:
     """Run one job until it is done. Returns its record, a text when the disk is full, None when stopped."""
+    ended = _until_ended(context, job, watcher, hang_seconds, stop)
+    if ended is None:
+        return None
+    kind, text, deaths = ended
+    if kind == "disk":
+        return text
+    return read_record(job.record_path) if kind == "done" else _failed(job, text, deaths)
+
+
+def _supervise_group(
+    context: Any, group: Group, watcher: Watcher, hang_seconds: float, stop: threading.Event
+) -> str | None:
+    """Run one group until it is done. Returns a text when the disk is full."""
+    ended = _until_ended(context, group, watcher, hang_seconds, stop)
+    if ended is None or ended[0] == "done":
+        return None
+    if ended[0] == "disk":
+        return ended[1]
+    group.checkpoint_path.unlink(missing_ok=True)
+    watcher.say(f"{group.label}: {ended[1]}; they are trained one at a time")
+    return None
+
+
+def _until_ended(
+    context: Any, work: Work, watcher: Watcher, hang_seconds: float, stop: threading.Event
+) -> tuple[str, str, int] | None:
+    """Run a process, and again while it dies: ("done", status), ("disk", what) or ("error", what), and the deaths;
+    None when stopped."""
     deaths = 0
     while not stop.is_set():
-        message = _run_process(context, job, watcher, hang_seconds, stop, deaths)
+        message = _run_process(context, work, watcher, hang_seconds, stop, deaths)
         if message is None or (stop.is_set() and message[0] == "died"):
             return None
         kind, text = message
-        if kind == "done":
-            return read_record(job.record_path)
         if kind == "disk":
             stop.set()
-            return text
-        if kind == "error":
-            return _failed(job, text, deaths)
+        if kind != "died":
+            return kind, text, deaths
         deaths += 1
         if deaths >= MAX_DEATHS:
-            return _failed(job, f"its worker died {deaths} times, the last time because it {text}", deaths)
-        watcher.say(f"trial {job.fingerprint}: its worker {text}; restarting it from its last checkpoint")
+            return "error", f"its worker died {deaths} times, the last time because it {text}", deaths
+        watcher.say(f"{work.label}: its worker {text}; restarting it from its last checkpoint")
     return None
 
 
 def _run_process(
-    context: Any, job: Job, watcher: Watcher, hang_seconds: float, stop: threading.Event, deaths: int
+    context: Any, job: Work, watcher: Watcher, hang_seconds: float, stop: threading.Event, deaths: int
 ) -> tuple[str, str] | None:
     """One process of a job. Returns its last message, ("died", how), or None when stopped."""
     ours, theirs = context.Pipe(duplex=False)
@@ -173,7 +222,7 @@ def _run_process(
 
 
 def _listen(
-    channel: Connection, process: Any, job: Job, watcher: Watcher, hang_seconds: float, stop: threading.Event
+    channel: Connection, process: Any, job: Work, watcher: Watcher, hang_seconds: float, stop: threading.Event
 ) -> tuple[str, str] | None:
     seconds_per_update = predict(job.spec).train_seconds / planned_updates(job.spec)
     silent_seconds = 0.0  # counted while we listen, so that a driver that was stopped for a while blames nobody
@@ -190,7 +239,8 @@ def _listen(
             return "died", f"ended with exit code {process.exitcode}"
         silent_seconds = 0.0
         if kind == "progress":
-            watcher.progress(job.fingerprint, content[0], content[1] * seconds_per_update)
+            for mark in job.members:
+                watcher.progress(mark, content[0], content[1] * seconds_per_update)
         elif kind == "note":
             watcher.say(content[0])
         else:

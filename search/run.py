@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from search.aim import aim_of, scored_runtimes
 from search.arrange import arrange, drop_outputs_of, dropping
 from search.bring_teacher import check_kept
-from search.execute import Options, Watcher, execute
+from search.execute import Options, Watcher, execute, train_groups
 from search.fingerprint import fingerprint
 from search.generation import (
     Generation,
@@ -39,6 +39,7 @@ from search.record import (
     with_proposals,
     write_record,
 )
+from search.replica_group import planned_groups
 from search.run_folder import open_run, study_document, update_study
 from search.shared_trials import finished_elsewhere, take_over
 from search.storage import Proposed, database_errors, front, open_study, planned_proposals, propose, tell
@@ -363,5 +364,7 @@ class _Driver:
         options = self.options
         searching = isinstance(self.study, Search) and any(job.role == "search" for job in jobs)
         jobs = arrange(jobs, workers=options.workers, search=searching)
+        groups = planned_groups(jobs, options.replicas, self.watcher.say)
+        train_groups(groups, workers=options.workers, watcher=self.watcher, hang_seconds=options.hang_seconds)
         records = execute(jobs, workers=options.workers, watcher=self.watcher, hang_seconds=options.hang_seconds)
         return records if searching else dropping(jobs, records)

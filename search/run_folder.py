@@ -15,6 +15,8 @@ from search.values import to_json
 
 SCHEMA = 1
 FOLDERS = ("trials", "weights", "latency", "checkpoints")
+GROUP_PREFIX = "replicas-"
+"""Of the file name of a checkpoint of several trials; its first trial's fingerprint follows."""
 
 
 def study_document(study: Search | Ablation, about: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from search.worker import Home, Job
 def finished_elsewhere(job: Job) -> TrialRecord | None:
     """The record of this trial in another run folder, or among the teachers; None where it must be trained.
 
-    A record counts if it has an outcome (complete or diverged), was made by one process on the same kind of device
-    with the same accelerations that change numbers, and its weights are there. Its provenance stays, with the place
-    that it was taken from.
+    A record counts if it has an outcome (complete or diverged), was made by one process, without replicas, on the same
+    kind of device with the same accelerations that change numbers, and its weights are there. Its provenance stays,
+    with the place that it was taken from.
     """
     for path in _places(job.fingerprint, job.home):
         if path == job.record_path:
@@ -76,5 +76,5 @@ def _counts(job: Job, record: TrialRecord) -> bool:
         record.status in ("complete", "diverged")
         and (made.get("device") == "cpu") == (job.device == "cpu")
         and tuple(made.get("acceleration", ())) == job.acceleration.named
-        and "processes" not in made
+        and not {"processes", "replicas"} & set(made)
     )

@@ -11,7 +11,7 @@ import traceback
 from dataclasses import dataclass, replace
 from multiprocessing import connection, parent_process
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -69,6 +69,16 @@ class Job:
         return fingerprint(self.spec)
 
     @property
+    def members(self) -> tuple[str, ...]:
+        """The trials that it works on."""
+        return (self.fingerprint,)
+
+    @property
+    def label(self) -> str:
+        """What people read."""
+        return f"trial {self.fingerprint}"
+
+    @property
     def record_path(self) -> Path:
         """The trial file; teachers have a folder of their own that all studies share."""
         if self.role == "teacher":
@@ -89,8 +99,35 @@ class Job:
             return self.home.teachers / self.fingerprint / "checkpoint.safetensors"
         return self.home.run / "checkpoints" / f"{self.fingerprint}.safetensors"
 
+    def run(self, channel: "connection.Connection", restarts: int) -> str:
+        """What a worker does; the outcome's status."""
+        return run_job(self, channel, restarts).status
 
-def serve(job: Job, channel: "connection.Connection", restarts: int) -> None:
+
+class Work(Protocol):
+    """What a worker process is given: a job, or several that are trained as one (`search/replica_group.py`)."""
+
+    @property
+    def spec(self) -> TrialSpec: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def members(self) -> tuple[str, ...]: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def home(self) -> Home: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def checkpoint_path(self) -> Path: ...
+
+    def run(self, channel: "connection.Connection", restarts: int) -> str:
+        """Do it all; returns a status."""
+        ...
+
+
+def serve(job: Work, channel: "connection.Connection", restarts: int) -> None:
     """Entry point of a worker process. Messages: ("progress", stage, updates), ("note", text), ("done", status),
     ("disk", text) when the disk is full, ("error", text) for anything else."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides
@@ -99,8 +136,7 @@ def serve(job: Job, channel: "connection.Connection", restarts: int) -> None:
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=job.device != "cpu")
     try:
-        record = run_job(job, channel, restarts)
-        channel.send(("done", record.status))
+        channel.send(("done", job.run(channel, restarts)))
     except OSError as error:
         channel.send(("disk" if error.errno in DISK_ERRORS else "error", f"{error.strerror}: {error.filename}"))
     except Exception as error:
@@ -117,7 +153,7 @@ def _named(error: Exception) -> str:
     return text if place is None else f"{place}: {text}"
 
 
-def _keep_traceback(job: Job) -> None:
+def _keep_traceback(job: Work) -> None:
     """Where an unexpected error came from, for whoever mends it; the trial file says it in one line."""
     with contextlib.suppress(OSError):  # a full disk must not hide the error itself
         write_whole(job.home.run / "failures" / f"{job.fingerprint}.txt", traceback.format_exc())
@@ -149,13 +185,13 @@ def _trained(job: Job, channel: "connection.Connection", restarts: int) -> Trial
     drop_bad_checkpoint(job, channel)
     ranks = job.acceleration.ranks
     keeper = Keeper(
-        path=job.checkpoint_path, seconds=job.checkpoint_seconds, tell=_teller(channel), writes=ranks.rank == 0
+        path=job.checkpoint_path, seconds=job.checkpoint_seconds, tell=teller(channel), writes=ranks.rank == 0
     )
     outcome = train(
         job.spec,
         open_data(job.home.data, job.spec.data),
         keeper=keeper,
-        teacher_weights=_teacher_weights(job),
+        teacher_weights=teacher_weights(job),
         ensemble_weights=[_weights_of(job, teacher) for teacher in job.spec.ensemble],
         device=job.device,
         acceleration=job.acceleration,
@@ -171,13 +207,15 @@ def _trained(job: Job, channel: "connection.Connection", restarts: int) -> Trial
         history["acceleration"] = list(job.acceleration.named)
     if ranks.size > 1:
         history["processes"] = ranks.size
+    if outcome.replicas > 1:
+        history["replicas"] = outcome.replicas
     return TrialRecord(
         fingerprint=job.fingerprint,
         status="complete" if outcome.status == "complete" else "diverged",
         reason=outcome.reason,
         role=job.role,
         spec=job.spec,
-        measurements=(*outcome.measurements, *static_measurements(job.spec), *_memory()),
+        measurements=(*outcome.measurements, *static_measurements(job.spec), *_memory(outcome.replicas)),
         curves=outcome.curves,
         provenance=history,
     )
@@ -188,7 +226,7 @@ def _scored(job: Job, record: TrialRecord, channel: "connection.Connection") -> 
     wanted = lacking(record.measurements, job.score_runtimes)
     if not wanted or record.status != "complete":
         return record
-    _teller(channel)("scoring as deployed", 0)
+    teller(channel)("scoring as deployed", 0)
     try:
         data = open_data(job.home.data, job.spec.data)
         found = deployed_scores(job.spec, load_weights(job.weights_path), data, wanted)
@@ -215,15 +253,17 @@ def static_measurements(spec: TrialSpec) -> tuple[Measurement, ...]:
     )
 
 
-def _memory() -> tuple[Measurement, ...]:
+def _memory(replicas: int) -> tuple[Measurement, ...]:
+    """The peak of this process; missing where another one trained a part of the trial, with its replicas."""
     peak = peak_memory_bytes()
-    if peak is None:
+    if peak is None or replicas > 1:
         return ()
     conditions: dict[str, Any] = {"of": "the whole training process"}
     return (Measurement(metric="peak_memory_bytes", value=float(peak), unit="B", n=1, conditions=conditions),)
 
 
-def _teacher_weights(job: Job) -> dict[str, Tensor] | None:
+def teacher_weights(job: Job) -> dict[str, Tensor] | None:
+    """Weights of the teacher, where the trial has one."""
     return None if job.spec.teacher is None else _weights_of(job, job.spec.teacher)
 
 
@@ -240,17 +280,18 @@ def _drop_left_overs(job: Job) -> None:
             left_over.unlink(missing_ok=True)
 
 
-def drop_bad_checkpoint(job: Job, channel: "connection.Connection") -> None:
+def drop_bad_checkpoint(job: Work, channel: "connection.Connection") -> None:
     """Set a checkpoint aside that is cut short or altered, and say so."""
     try:
         if job.checkpoint_path.exists():
             load_checkpoint(job.checkpoint_path)
     except ValueError as error:
         moved = set_aside(job.home.run, job.checkpoint_path)
-        channel.send(("note", f"{error}; moved to {moved.parent.name}/{moved.name}, the trial starts again"))
+        again = "the trial starts again" if len(job.members) == 1 else "its replicas start again"
+        channel.send(("note", f"{error}; moved to {moved.parent.name}/{moved.name}, {again}"))
 
 
-def _teller(channel: "connection.Connection") -> Any:
+def teller(channel: "connection.Connection") -> Any:
     """Progress at most four times a second, and at the first step of every stage; each message also says that the
     worker is alive."""
     last, last_stage = 0.0, ""

@@ -154,6 +154,7 @@ def run(
     runtime: str | None = None,
     threads: Whole | None = None,
     max_latency_ms: float | None = None,
+    replicas: int = 1,
     profile: Path | None = None,
     until_decided: Annotated[bool, Parameter(negative="")] = False,
     budget: str | None = None,
@@ -199,6 +200,9 @@ def run(
         That it is measured with, at most the cores there are.
     max_latency_ms
         A cap: the front holds what takes at most so many milliseconds, and the report says how surely.
+    replicas
+        Seeds of an arm that are trained as one computation up to their tasks. It changes the last digits of results;
+        trial files say so. On two cores it was measured not to pay (benchmarks/replicas.py).
     profile
         A file of `thinbert measure --profile-space`: latency is predicted, and measured for the front at the end.
     until_decided
@@ -226,6 +230,7 @@ def run(
         runtime=runtime,
         threads=threads,
         max_latency_ms=max_latency_ms,
+        replicas=replicas,
         profile=profile,
         until_decided=until_decided,
         budget=budget,

@@ -7,6 +7,7 @@ from typing import Any
 from reports.keep import kept_weights
 from search.files import read_json
 from search.record import read_records
+from search.run_folder import GROUP_PREFIX
 from studies.terminal import time_text
 
 
@@ -80,7 +81,8 @@ def clean_run(run: Path, *, dry_run: bool) -> dict[str, Any]:
     keep = kept_weights(run)
     finished = set(read_records(run).records)
     doomed = [path for path in sorted((run / "weights").glob("*.safetensors")) if path.stem not in keep]
-    doomed += [path for path in sorted((run / "checkpoints").glob("*.safetensors")) if path.stem in finished]
+    checkpoints = sorted((run / "checkpoints").glob("*.safetensors"))
+    doomed += [path for path in checkpoints if path.stem.removeprefix(GROUP_PREFIX) in finished]
     doomed += [path for path in sorted((run / "quarantine").glob("*")) if path.is_file()]
     if (run / "race.json").exists():
         doomed += sorted((run / "race" / "weights").glob("*.safetensors"))

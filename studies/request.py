@@ -34,13 +34,15 @@ class RunRequest:
     max_latency_ms: float | None = None
     device: str = "auto"
     accelerate: str = ""
+    replicas: int = 1
     profile: Path | None = None
     until_decided: bool = False
     budget: str | None = None
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise ValueError(f"--workers must be at least 1, got {self.workers}")
+        for name in ("workers", "replicas"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name} must be at least 1, got {getattr(self, name)}")
         if self.trials is not None and self.trials < 1:
             raise ValueError(f"--trials must be at least 1, got {self.trials}")
         if self.threads is not None and self.threads < 1:

@@ -76,7 +76,9 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
             if brought is not None:
                 keep_teacher(brought, given, home.teachers)
             watcher = Watcher(say=display.say, progress=display.progress)
-            options = Options(workers=request.workers, device=device, acceleration=acceleration)
+            options = Options(
+                workers=request.workers, device=device, acceleration=acceleration, replicas=request.replicas
+            )
             if budget is not None and isinstance(declared, Ablation):
                 summary = run_until_decided(declared, home, options, about, watcher, budget)
             else:
@@ -141,6 +143,7 @@ def command_text(request: RunRequest) -> str:
             "--max-latency-ms",
             None if request.max_latency_ms is None else repr(request.max_latency_ms).removesuffix(".0"),
         ),
+        ("--replicas", request.replicas if request.replicas > 1 else None),
         ("--profile", request.profile),
         ("--budget", request.budget),
     )

@@ -157,6 +157,7 @@ def masked_language_distillation_loss(
     teacher_logits: Float[Tensor, "masked vocab"],
     labels: Int[Tensor, " masked"],
     alpha: float,
+    real: Bool[Tensor, " masked"] | None = None,
 ) -> Float[Tensor, ""]:
     """Pre-training distillation without its next-sentence term: cross-entropy against labels and teacher, mixed.
 
@@ -170,6 +171,7 @@ def masked_language_distillation_loss(
         teacher_logits: the same of the teacher.
         labels: the words that were there.
         alpha: share of the labels, from 0 (teacher only) to 1 (labels only); the released command uses 0.5.
+        real: False at rows that only fill up and do not count; None where all count.
 
     Raises:
         ValueError: alpha outside [0, 1].
@@ -185,7 +187,10 @@ def masked_language_distillation_loss(
         raise ValueError(f"alpha, the share of the labels, must be from 0 to 1, got {alpha!r}")
     target = teacher_logits.detach().softmax(dim=-1).mul_(1.0 - alpha)
     target.scatter_add_(1, labels.unsqueeze(1), target.new_full((len(labels), 1), alpha))
-    return F.cross_entropy(student_logits, target)
+    if real is None:
+        return F.cross_entropy(student_logits, target)
+    counted = torch.where(real.unsqueeze(1), target, 0.0)
+    return F.cross_entropy(student_logits, counted, reduction="sum") / real.sum()
 
 
 def _check_heads(num_student_heads: int, num_teacher_heads: int, average_heads: bool) -> None:

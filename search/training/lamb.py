@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from search.training.stacked import parts, spread
+
 
 class Lamb(Optimizer):
     """LAMB as MobileBERT uses it.
@@ -33,6 +35,7 @@ class Lamb(Optimizer):
         weight_decay: at least 0.
         adapt: the default of the groups.
         bias_correction: divide m and v by 1 - b^t, as the paper's algorithm does; the released code does not.
+        stacked: the first dimension of every tensor counts replicas, each of which has a trust ratio of its own.
 
     Source: You et al. 2020, "Large batch optimization for deep learning", Algorithm 2 (arXiv 1904.00962), with the
     choices of google-research/mobilebert (lamb_optimizer.py): no bias correction, r not clipped.
@@ -55,6 +58,7 @@ class Lamb(Optimizer):
         weight_decay: float = 0.01,
         adapt: bool = True,
         bias_correction: bool = False,
+        stacked: bool = False,
     ) -> None:
         _require(0.0 <= lr < float("inf"), "lr must be at least 0 and finite", lr)
         _require(all(0.0 <= beta < 1.0 for beta in betas), "betas must be at least 0 and below 1", betas)
@@ -67,6 +71,7 @@ class Lamb(Optimizer):
             "weight_decay": weight_decay,
             "adapt": adapt,
             "bias_correction": bias_correction,
+            "stacked": stacked,
         }
         super().__init__(params, defaults)
 
@@ -113,7 +118,7 @@ def _update(group: dict[str, Any], weights: list[Tensor], states: list[dict[str,
     if group["adapt"]:
         if group["weight_decay"] != 0.0:
             torch._foreach_add_(updates, weights, alpha=group["weight_decay"])
-        torch._foreach_mul_(updates, _trust_ratios(weights, updates))
+        torch._foreach_mul_(updates, (_ratios_of_replicas if group["stacked"] else _trust_ratios)(weights, updates))
     torch._foreach_add_(weights, updates, alpha=-group["lr"])
 
 
@@ -139,6 +144,12 @@ def _trust_ratios(weights: list[Tensor], updates: list[Tensor]) -> list[Tensor]:
     update_norms = torch.stack(torch._foreach_norm(updates))
     both = (weight_norms > 0) & (update_norms > 0)
     return list(torch.where(both, weight_norms / update_norms, 1.0).unbind())
+
+
+def _ratios_of_replicas(weights: list[Tensor], updates: list[Tensor]) -> list[Tensor]:
+    """|w| / |u| of every replica's part of every tensor, shaped so that they multiply the tensors."""
+    ratios = torch.stack(_trust_ratios(parts(weights), parts(updates))).view(len(weights), -1)
+    return [spread(own, weight) for own, weight in zip(ratios, weights, strict=True)]
 
 
 def _require(holds: bool, rule: str, value: object) -> None:

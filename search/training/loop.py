@@ -1,6 +1,7 @@
 """The one training loop: steps of a stage, with divergence as an outcome, checkpoints by the clock, and exact
 resumption."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,6 +57,10 @@ class Position:
     measurements: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     """Processor seconds spent by earlier processes on this training."""
+    replicas: int = 1
+    """How many seeds were trained as one computation so far, this one included (`search/training/replicas.py`)."""
+    diverged: str = ""
+    """Where it diverged among its replicas; "" where it did not."""
 
 
 def run_stage(stage: Stage, position: Position, keeper: Keeper, others: dict[str, nn.Module]) -> None:
@@ -67,14 +72,11 @@ def run_stage(stage: Stage, position: Position, keeper: Keeper, others: dict[str
     Raises:
         DivergedError: the loss or the gradient norm is not finite.
     """
-    optimised = {id(parameter) for group in stage.optimizer.param_groups for parameter in group["params"]}
-    for parameter in stage.network.parameters():
-        parameter.requires_grad_(id(parameter) in optimised)
-    stage.network.train(stage.dropout)
+    learn(stage)
     last_save = time.monotonic()
     while position.step < stage.steps:
         loss = _step(stage, position.step)
-        _log(stage, position, loss)
+        log_loss(stage, position, loss)
         position.step += 1
         position.updates += 1
         if time.monotonic() - last_save >= keeper.seconds:
@@ -84,29 +86,41 @@ def run_stage(stage: Stage, position: Position, keeper: Keeper, others: dict[str
     stage.optimizer.zero_grad(set_to_none=True)  # or the network would carry them through all stages to come
 
 
+def learn(stage: Stage) -> None:
+    """Gradients for what the stage optimises and for nothing else; dropout as it says."""
+    optimised = {id(parameter) for group in stage.optimizer.param_groups for parameter in group["params"]}
+    for parameter in stage.network.parameters():
+        parameter.requires_grad_(id(parameter) in optimised)
+    stage.network.train(stage.dropout)
+
+
 def _step(stage: Stage, step: int) -> float:
     for group, rate in zip(stage.optimizer.param_groups, stage.rates(step), strict=True):
         group["lr"] = rate
     stage.optimizer.zero_grad(set_to_none=True)
     loss = stage.loss(step)
     value = mean_over_ranks(loss, stage.ranks)
-    if not _is_finite(value):
-        raise DivergedError(f"the loss became {value} in stage {stage.name} at step {step}")
+    if diverged := divergence(stage, step, loss=value):
+        raise DivergedError(diverged)
     loss.backward()  # type: ignore[no-untyped-call]
     parameters = [parameter for group in stage.optimizer.param_groups for parameter in group["params"]]
     average_gradients(parameters, stage.ranks)
     norm = nn.utils.clip_grad_norm_(parameters, stage.clip_norm).item()
-    if not _is_finite(norm):
-        raise DivergedError(f"the gradient norm became {norm} in stage {stage.name} at step {step}")
+    if diverged := divergence(stage, step, norm=norm):
+        raise DivergedError(diverged)
     stage.optimizer.step()
     return value
 
 
-def _is_finite(value: float) -> bool:
-    return value == value and abs(value) != float("inf")
+def divergence(stage: Stage, step: int, *, loss: float = 0.0, norm: float = 0.0) -> str:
+    """What became infinite or NaN, and where, the loss first; "" where both are finite."""
+    for name, value in (("loss", loss), ("gradient norm", norm)):
+        if not math.isfinite(value):
+            return f"the {name} became {value} in stage {stage.name} at step {step}"
+    return ""
 
 
-def _log(stage: Stage, position: Position, loss: float) -> None:
+def log_loss(stage: Stage, position: Position, loss: float) -> None:
     """Keep the mean loss of every window of steps."""
     position.window_sum += loss
     position.window_count += 1
@@ -131,10 +145,20 @@ def save(
     tensors["generator"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["generator.cuda"] = torch.cuda.get_rng_state()
-    state = {name: getattr(position, name) for name in Position.__slots__}
-    state["seconds"] = seconds_spent(position, keeper)
-    state["curves"] = [[point.stage, point.step, point.metric, point.value] for point in position.curves]
+    state = to_state(position) | {"seconds": seconds_spent(position, keeper)}
     save_checkpoint(keeper.path, Checkpoint(tensors, state))
+
+
+def to_state(position: Position) -> dict[str, Any]:
+    """A position as JSON."""
+    curves = [[point.stage, point.step, point.metric, point.value] for point in position.curves]
+    return {name: getattr(position, name) for name in Position.__slots__} | {"curves": curves}
+
+
+def from_state(state: dict[str, Any]) -> Position:
+    """The position that `to_state` gave; what an older one does not say has its default."""
+    curves = [CurvePoint(stage=s, step=n, metric=m, value=v) for s, n, m, v in state["curves"]]
+    return Position(**state | {"curves": curves})
 
 
 def seconds_spent(position: Position, keeper: Keeper) -> float:
@@ -148,9 +172,7 @@ def load(keeper: Keeper) -> tuple[Position, Checkpoint] | None:
     if not keeper.path.exists():
         return None
     checkpoint = load_checkpoint(keeper.path)
-    state = dict(checkpoint.state)
-    curves = [CurvePoint(stage=s, step=n, metric=m, value=v) for s, n, m, v in state.pop("curves")]
-    return Position(**state, curves=curves), checkpoint
+    return from_state(checkpoint.state), checkpoint
 
 
 def restore(network: nn.Module, name: str, checkpoint: Checkpoint) -> None:

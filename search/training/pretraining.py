@@ -1,7 +1,5 @@
 """Pre-training as a stage: on labels, by distillation, with the triple loss, or with auxiliary knowledge transfer."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,6 +13,7 @@ from search.training.own_loss import own_loss
 from search.training.stages import (
     Batch,
     Batches,
+    Objective,
     Projected,
     Stage,
     groups_by_depth,
@@ -23,8 +22,11 @@ from search.training.stages import (
     parameter_groups,
     scheduled_rates,
 )
-from search.training.targets import targets
+from search.training.targets import objective_loss
 from search.training.teacher_outputs import Taught, Wanted
+
+IGNORED = -100
+"""The label of a position that does not count."""
 
 
 def pretraining_stage(
@@ -43,15 +45,16 @@ def pretraining_stage(
     updates = range(first_update, first_update + recipe.steps)
     if recipe.triple is not None:
         assert teacher is not None
-        loss = _triple(network, teacher, batches, recipe, updates)
-    elif teacher is not None and recipe.teacher_share > 0:
-        loss = _distilled(network, teacher, batches, recipe, updates)
+        objective = _triple(network, teacher, recipe, updates)
+    elif shared:
+        objective = _distilled(network, recipe, updates)
     else:
-        loss = _on_labels(network, batches, recipe, updates)
+        objective = _on_labels(network, recipe, updates)
     name = "distillation" if shared or recipe.triple else "pre-training"
     optimizer = make_optimizer(groups, recipe.optimizer)
     rates = scheduled_rates(recipe.optimizer, recipe.steps, groups)
-    return Stage(name, recipe.steps, network, optimizer, rates, loss, not shared, recipe.optimizer.clip_norm)
+    loss, clip_norm = objective_loss(objective, teacher, batches), recipe.optimizer.clip_norm
+    return Stage(name, recipe.steps, network, optimizer, rates, loss, not shared, clip_norm, objective=objective)
 
 
 def auxiliary_stage(
@@ -73,10 +76,8 @@ def auxiliary_stage(
         groups += parameter_groups(projection.parameters(), recipe.optimizer, block=None)
     steps, blocks = transfer.steps + recipe.steps, range(len(network.encoder.blocks))
     asked = taught.wanted(blocks, masked_language=True)
-    target_of = targets(teacher, batches, recipe.batch_size, range(steps), lambda step: asked)
 
-    def loss(step: int) -> Tensor:
-        batch, target = target_of(step)
+    def value(step: int, batch: Batch, target: Taught) -> Tensor:
         output = taught.outputs(network.encoder, batch.inputs, len(blocks))
         logits = network.logits(output.feature_maps[-1], batch.masked_positions)
         own = _distillation(logits, target, batch, recipe)
@@ -85,37 +86,33 @@ def auxiliary_stage(
     optimizer = make_optimizer(groups, recipe.optimizer)
     rates = scheduled_rates(recipe.optimizer, steps, groups)
     whole = network if projection is None else Projected(network, projection)
-    return Stage("auxiliary", steps, whole, optimizer, rates, loss, False, recipe.optimizer.clip_norm)
+    objective = Objective(range(steps), recipe.batch_size, value, lambda step: asked)
+    loss, clip_norm = objective_loss(objective, teacher, batches), recipe.optimizer.clip_norm
+    return Stage("auxiliary", steps, whole, optimizer, rates, loss, False, clip_norm, objective=objective)
 
 
-def _on_labels(
-    network: PreTrainingNetwork, batches: Batches, recipe: PreTraining, updates: range
-) -> Callable[[int], Tensor]:
+def _on_labels(network: PreTrainingNetwork, recipe: PreTraining, updates: range) -> Objective:
     """Masked language and next sentence."""
-    batch_of = batches.getter(recipe.batch_size, updates.stop)
 
-    def loss(step: int) -> Tensor:
-        batch = batch_of(updates[step])
-        logits = network(*batch.inputs, batch.masked_positions)
+    def value(step: int, batch: Batch, target: Taught) -> Tensor:
+        logits, labels = network(*batch.inputs, batch.masked_positions), batch.masked_labels
+        if batch.masked_real is not None:
+            labels = torch.where(batch.masked_real, labels, IGNORED)
         sentence = functional.cross_entropy(logits.next_sentence, batch.is_random_next)
-        guessed = functional.cross_entropy(logits.masked_language, batch.masked_labels)
+        guessed = functional.cross_entropy(logits.masked_language, labels, ignore_index=IGNORED)
         total: Tensor = in_share(guessed, batch.masked_share) + sentence
         return total
 
-    return loss
+    return Objective(updates, recipe.batch_size, value)
 
 
-def _distilled(
-    network: PreTrainingNetwork, teacher: PreTrainingNetwork, batches: Batches, recipe: PreTraining, updates: range
-) -> Callable[[int], Tensor]:
+def _distilled(network: PreTrainingNetwork, recipe: PreTraining, updates: range) -> Objective:
     """Pre-training distillation."""
-    target_of = targets(teacher, batches, recipe.batch_size, updates, lambda update: Wanted(masked_language=True))
 
-    def loss(step: int) -> Tensor:
-        batch, target = target_of(updates[step])
+    def value(step: int, batch: Batch, target: Taught) -> Tensor:
         return _distillation(network(*batch.inputs, batch.masked_positions), target, batch, recipe)
 
-    return loss
+    return Objective(updates, recipe.batch_size, value, lambda update: Wanted(masked_language=True))
 
 
 def _distillation(logits: PreTrainingLogits, target: Taught, batch: Batch, recipe: PreTraining) -> Tensor:
@@ -123,7 +120,11 @@ def _distillation(logits: PreTrainingLogits, target: Taught, batch: Batch, recip
     assert target.masked_language is not None
     sentence = functional.cross_entropy(logits.next_sentence, batch.is_random_next)
     mixed = masked_language_distillation_loss(
-        logits.masked_language, target.masked_language, batch.masked_labels, 1.0 - recipe.teacher_share
+        logits.masked_language,
+        target.masked_language,
+        batch.masked_labels,
+        1.0 - recipe.teacher_share,
+        batch.masked_real,
     )
     if recipe.own_loss is not None:
         own = own_loss(recipe.own_loss, logits.masked_language, target.masked_language, batch.masked_labels)
@@ -131,21 +132,13 @@ def _distillation(logits: PreTrainingLogits, target: Taught, batch: Batch, recip
     return in_share(mixed, batch.masked_share) + sentence
 
 
-def _triple(
-    network: PreTrainingNetwork,
-    teacher: PreTrainingNetwork,
-    batches: Batches,
-    recipe: PreTraining,
-    updates: range,
-) -> Callable[[int], Tensor]:
+def _triple(network: PreTrainingNetwork, teacher: PreTrainingNetwork, recipe: PreTraining, updates: range) -> Objective:
     """DistilBERT's loss: logits at every real token, which are computed ahead where asked for, but never kept."""
     factors, last = recipe.triple, len(teacher.encoder.blocks) - 1
     assert factors is not None
     asked = Wanted(feature_maps=(last,), masked_language=True, every_token=True)
-    target_of = targets(teacher, batches, recipe.batch_size, updates, lambda update: asked)
 
-    def loss(step: int) -> Tensor:
-        batch, target = target_of(updates[step])
+    def value(step: int, batch: Batch, target: Taught) -> Tensor:
         assert target.masked_language is not None
         positions = batch.real_positions
         output = network.encoder(*batch.inputs).feature_maps[-1]
@@ -166,4 +159,4 @@ def _triple(
             cosine_factor=factors.cosine_factor,
         )
 
-    return loss
+    return Objective(updates, recipe.batch_size, value, lambda update: asked)

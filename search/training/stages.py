@@ -13,6 +13,7 @@ from search.training.acceleration import ALONE, OFF, Acceleration, Ranks
 from search.training.lamb import Lamb
 from search.training.lookahead import ahead
 from search.training.schedules import warmup_linear, warmup_polynomial
+from search.training.teacher_outputs import Taught, Wanted
 
 
 class Stage(NamedTuple):
@@ -27,6 +28,8 @@ class Stage(NamedTuple):
     dropout: bool
     clip_norm: float
     ranks: Ranks = ALONE
+    objective: "Objective | None" = None
+    """What `loss` is made of; None in the stages of tasks."""
 
 
 class Batch(NamedTuple):
@@ -42,6 +45,8 @@ class Batch(NamedTuple):
     """How many times its even share of the real tokens a rank's part of the batch holds."""
     masked_share: float = 1.0
     """The same of the masked tokens."""
+    masked_real: Tensor | None = None
+    """False at masked positions that only fill a replica's up to the number of another's; None where all are real."""
 
     @property
     def inputs(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -55,6 +60,20 @@ class Batch(NamedTuple):
 
 
 TENSORS = Batch._fields[:6]
+
+
+class Objective(NamedTuple):
+    """A loss on the corpus in parts, so that replicas can compute each part as one."""
+
+    updates: range
+    """The numbers of the stage's updates in the whole training."""
+    batch_size: int
+    value: Callable[[int, Batch, Taught], Tensor]
+    """The loss at a step of the stage, from its batch and the teacher's outputs."""
+    wanted: Callable[[int], Wanted] | None = None
+    """What is read of the teacher at an update; None asks no teacher."""
+    prepare: Callable[[int], None] | None = None
+    """Says before a step's loss which parameters have gradients; None where all that is optimised has."""
 
 
 def in_share(loss: Tensor, share: float) -> Tensor:
@@ -74,7 +93,7 @@ class Batches(NamedTuple):
     def get(self, step: int, batch_size: int) -> Batch:
         """The batch of one update."""
         batch = pretraining_batch(self.data, seed=self.seed, step=step, batch_size=batch_size, length=self.length)
-        whole = Batch._make((*(torch.from_numpy(getattr(batch, name)) for name in TENSORS), 1.0, 1.0))
+        whole = Batch._make((*(torch.from_numpy(getattr(batch, name)) for name in TENSORS), 1.0, 1.0, None))
         part = rank_part(whole, self.acceleration.ranks)
         if self.acceleration.prefetch and self.device.type == "cuda":
             moved = {name: getattr(part, name).pin_memory().to(self.device, non_blocking=True) for name in TENSORS}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from model_zoo.networks import PreTrainingNetwork
 from search.training.lookahead import ahead
@@ -14,7 +15,9 @@ from search.training.precision import autocast
 from search.training.teacher_outputs import KeptOutputs, Taught, Wanted, teach, weights_digest
 
 if TYPE_CHECKING:
-    from search.training.stages import Batch, Batches
+    from search.training.stages import Batch, Batches, Objective
+
+NOTHING = Taught({}, {}, None, None)
 
 
 def targets(
@@ -63,6 +66,26 @@ def targets(
         return batch, compute() if kept is None or asked.every_token else kept.at(update, compute)
 
     return ahead(target, updates.stop) if acceleration.lookahead else target
+
+
+def objective_loss(
+    objective: "Objective", teacher: PreTrainingNetwork | None, batches: "Batches"
+) -> Callable[[int], Tensor]:
+    """A stage's loss by its step: batch and teacher outputs are had, the objective says what they make."""
+    updates, target_of = objective.updates, None
+    batch_of = batches.getter(objective.batch_size, updates.stop)
+    if objective.wanted is not None:
+        assert teacher is not None
+        target_of = targets(teacher, batches, objective.batch_size, updates, objective.wanted)
+
+    def loss(step: int) -> Tensor:
+        if objective.prepare is not None:
+            objective.prepare(step)
+        update = updates[step]
+        batch, taught = (batch_of(update), NOTHING) if target_of is None else target_of(update)
+        return objective.value(step, batch, taught)
+
+    return loss
 
 
 def data_digest(batches: "Batches", first: "Batch") -> str:

@@ -118,7 +118,7 @@ class KeptOutputs:
             self.pending = {}
         kept = self.opened[1]
         if kept is not None:
-            return _from_tensors(kept, update, self.wanted(update))
+            return from_tensors(kept, update, self.wanted(update))
         taught = compute()
         self.pending[update] = taught
         if len(self.pending) == len(part):  # a part that a resumed training entered in its middle is not whole
@@ -156,7 +156,7 @@ class KeptOutputs:
     def _write(self, part: range) -> None:
         tensors: dict[str, Tensor] = {}
         for update, taught in self.pending.items():
-            tensors |= _to_tensors(taught, update)
+            tensors |= to_tensors(taught, update)
         size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         if size + HEADER_BYTES + folder_bytes(self.folder) > self.limit_bytes:
             return
@@ -190,7 +190,8 @@ def drop_outputs(folders: Sequence[Path]) -> None:
                 logger.info("%s stays: %s", folder.name, error)
 
 
-def _to_tensors(taught: Taught, update: int) -> dict[str, Tensor]:
+def to_tensors(taught: Taught, update: int) -> dict[str, Tensor]:
+    """The outputs at an update as named tensors."""
     tensors = {f"{update}/feature_map/{block}": tensor for block, tensor in taught.feature_maps.items()}
     tensors |= {f"{update}/scores/{block}": tensor for block, tensor in taught.attention_scores.items()}
     if taught.masked_language is not None:
@@ -200,7 +201,8 @@ def _to_tensors(taught: Taught, update: int) -> dict[str, Tensor]:
     return tensors
 
 
-def _from_tensors(tensors: Mapping[str, Tensor], update: int, wanted: Wanted) -> Taught:
+def from_tensors(tensors: Mapping[str, Tensor], update: int, wanted: Wanted) -> Taught:
+    """The outputs that `to_tensors` named."""
     return Taught(
         {block: tensors[f"{update}/feature_map/{block}"] for block in wanted.feature_maps},
         {block: tensors[f"{update}/scores/{block}"] for block in wanted.attention_scores},

@@ -59,6 +59,8 @@ class Outcome:
     curves: tuple[CurvePoint, ...]
     weights: dict[str, Tensor]
     """`pretrained/...` (not of a BiLSTM) and `tasks/<name>/...`."""
+    replicas: int = 1
+    """How many seeds were trained as one computation before the tasks, this one included."""
 
 
 def train(
@@ -84,19 +86,26 @@ def train(
         ValueError: the checkpoint is corrupted, or the teacher's weights are missing.
     """
     with torch.random.fork_rng(devices=[]):
-        training = _Training(spec, data, keeper, teacher_weights, torch.device(device), acceleration)
+        training = Training(spec, data, keeper, teacher_weights, torch.device(device), acceleration)
         training.ensemble_weights = ensemble_weights
         try:
             training.run()
         except DivergedError as error:
             measurements = tuple(_train_seconds(training))
             curves = tuple(training.position.curves)
-            return Outcome(status="diverged", reason=str(error), measurements=measurements, curves=curves, weights={})
+            return Outcome(
+                status="diverged",
+                reason=str(error),
+                measurements=measurements,
+                curves=curves,
+                weights={},
+                replicas=training.position.replicas,
+            )
         return training.outcome()
 
 
-class _Training:
-    """The state of one training: networks and position. Private: `train` is the interface."""
+class Training:
+    """The state of one training: networks and position. `train` is the interface; replicas start from it too."""
 
     def __init__(
         self,
@@ -136,11 +145,13 @@ class _Training:
 
     def run(self) -> None:
         """All stages that are not done yet."""
+        if self.position.diverged:
+            raise DivergedError(self.position.diverged)
         steps, ranks = planned_stages(self.spec), self.acceleration.ranks
         if self.checkpoint is not None:
             self._restore_finished(steps)
         for index in range(self.position.stage, len(steps)):
-            stage = self._stage(steps[index])
+            stage = self.stage(steps[index])
             assert (stage.name, stage.steps) == (steps[index].name, steps[index].updates)
             loss = in_precision(stage.loss, self.acceleration.precision, self.device)
             loss = in_graphs(loss, self.acceleration.compiled)
@@ -151,14 +162,14 @@ class _Training:
             else:
                 torch.manual_seed(stream_seed(self.spec.seed, "dropout", steps[index].stream))
             self.checkpoint = None
-            run_stage(stage, self.position, self.keeper, self._others(stage.network))
+            run_stage(stage, self.position, self.keeper, self.others(stage.network))
             self._finish(steps[index], stage)
-            save(self.keeper, self.position, self._others(), None)
+            save(self.keeper, self.position, self.others(), None)
 
     def outcome(self) -> Outcome:
         """The finished training."""
         weights = {
-            f"{name}/{key}": tensor for name, net in self._others().items() for key, tensor in net.state_dict().items()
+            f"{name}/{key}": tensor for name, net in self.others().items() for key, tensor in net.state_dict().items()
         }
         measured = [from_json(Measurement, item) for item in self.position.measurements]
         return Outcome(
@@ -167,9 +178,10 @@ class _Training:
             measurements=(*mean_scores(measured), *measured, *_train_seconds(self)),
             curves=tuple(self.position.curves),
             weights={name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()},
+            replicas=self.position.replicas,
         )
 
-    def _stage(self, planned: PlannedStage) -> Stage:
+    def stage(self, planned: PlannedStage) -> Stage:
         if planned.tasks:
             return self._task_stage(planned)
         assert self.network is not None
@@ -241,7 +253,7 @@ class _Training:
         self.position.stage += 1
         self.position.step = 0
 
-    def _others(self, current: nn.Module | None = None) -> dict[str, nn.Module]:
+    def others(self, current: nn.Module | None = None) -> dict[str, nn.Module]:
         """The networks that are no part of the current one."""
         named: dict[str, nn.Module] = {} if self.network is None else {"pretrained": self.network}
         named |= {f"tasks/{name}": network for name, network in self.tasks.items()}
@@ -269,7 +281,10 @@ class _Training:
             restore(network, name, self.checkpoint)
 
 
-def _train_seconds(training: _Training) -> list[Measurement]:
+def _train_seconds(training: Training) -> list[Measurement]:
     seconds = seconds_spent(training.position, training.keeper)
-    conditions = {"clock": "processor time of training and scoring, without start-up and without work lost to a crash"}
+    clock = "processor time of training and scoring, without start-up and without work lost to a crash"
+    if training.position.replicas > 1:
+        clock += f"; an equal share of what {training.position.replicas} seeds took as one computation before the tasks"
+    conditions = {"clock": clock}
     return [Measurement(metric="train_seconds", value=seconds, unit="s", n=1, conditions=conditions)]

@@ -14,7 +14,9 @@ from search.recipe import KnowledgeTransfer
 from search.training.block_losses import Teaching, teaching
 from search.training.schedules import pkt_multiplier
 from search.training.stages import (
+    Batch,
     Batches,
+    Objective,
     Projected,
     Stage,
     in_share,
@@ -22,7 +24,8 @@ from search.training.stages import (
     parameter_groups,
     scheduled_rates,
 )
-from search.training.targets import targets
+from search.training.targets import objective_loss
+from search.training.teacher_outputs import Taught
 
 
 def transfer_stage(
@@ -37,19 +40,20 @@ def transfer_stage(
     rates: Callable[[int], Sequence[float]]
     groups = encoder_groups(student.encoder, recipe, projection)
     if recipe.strategy == "progressive":
-        rates, loss = _progressive(student.encoder, teacher, batches, taught, groups)
+        rates, objective = _progressive(student.encoder, taught, groups)
     else:
         rates = scheduled_rates(recipe.optimizer, recipe.steps, groups)
-        loss = _joint(student.encoder, teacher, batches, taught)
+        objective = _joint(student.encoder, taught)
     return Stage(
         "transfer",
         recipe.steps,
         student if projection is None else Projected(student, projection),
         make_optimizer(groups, recipe.optimizer),
         rates,
-        loss,
+        objective_loss(objective, teacher, batches),
         False,
         recipe.optimizer.clip_norm,
+        objective=objective,
     )
 
 
@@ -66,15 +70,11 @@ def encoder_groups(encoder: Encoder, recipe: KnowledgeTransfer, projection: nn.L
 
 
 def _progressive(
-    student: Encoder, teacher: PreTrainingNetwork, batches: Batches, taught: Teaching, groups: list[dict[str, Any]]
-) -> tuple[Callable[[int], list[float]], Callable[[int], Tensor]]:
+    student: Encoder, taught: Teaching, groups: list[dict[str, Any]]
+) -> tuple[Callable[[int], list[float]], Objective]:
     """Rates (as in the released code, reference 3.2) and loss of one phase per block, from the bottom up."""
     recipe, num_blocks = taught.recipe, len(student.blocks)
     phase_steps = recipe.steps // num_blocks
-
-    target_of = targets(
-        teacher, batches, recipe.batch_size, range(recipe.steps), lambda step: taught.wanted([step // phase_steps])
-    )
 
     def multiplier(step: int, block: int | None) -> float:
         phase = step // phase_steps
@@ -85,34 +85,36 @@ def _progressive(
     def rates(step: int) -> list[float]:
         return [recipe.optimizer.learning_rate * multiplier(step, group["block"]) for group in groups]
 
-    def loss(step: int) -> Tensor:
+    def freeze(step: int) -> None:
+        # Without gradients, frozen blocks take no part in the clipping and cost no backward pass.
+        for group in groups:
+            for parameter in group["params"]:
+                parameter.requires_grad_(group["block"] in (None, step // phase_steps))
+
+    def value(step: int, batch: Batch, target: Taught) -> Tensor:
         phase = step // phase_steps
-        if recipe.freeze == "hard":
-            # Without gradients, frozen blocks take no part in the clipping and cost no backward pass.
-            for group in groups:
-                for parameter in group["params"]:
-                    parameter.requires_grad_(group["block"] in (None, phase))
-        batch, target = target_of(step)
         output = taught.outputs(student, batch.inputs, phase + 1)
         total = taught.block_loss(output, target, batch.mask, phase)
         if phase == 0 and recipe.embedding_factor:
             total = total + taught.embedding_loss(output, target, batch.mask)
         return in_share(total / num_blocks, batch.token_share)
 
-    return rates, loss
+    return rates, Objective(
+        range(recipe.steps),
+        recipe.batch_size,
+        value,
+        lambda step: taught.wanted([step // phase_steps]),
+        freeze if recipe.freeze == "hard" else None,
+    )
 
 
-def _joint(
-    student: Encoder, teacher: PreTrainingNetwork, batches: Batches, taught: Teaching
-) -> Callable[[int], Tensor]:
+def _joint(student: Encoder, taught: Teaching) -> Objective:
     """All blocks' losses at once."""
     recipe, blocks = taught.recipe, range(len(student.blocks))
     asked = taught.wanted(blocks)
-    target_of = targets(teacher, batches, recipe.batch_size, range(recipe.steps), lambda step: asked)
 
-    def loss(step: int) -> Tensor:
-        batch, target = target_of(step)
+    def value(step: int, batch: Batch, target: Taught) -> Tensor:
         mean = taught.mean_loss(taught.outputs(student, batch.inputs, len(blocks)), target, batch.mask)
         return in_share(mean, batch.token_share)
 
-    return loss
+    return Objective(range(recipe.steps), recipe.batch_size, value, lambda step: asked)

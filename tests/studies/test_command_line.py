@@ -114,6 +114,7 @@ STUDENT = ("run", "student-search", "--scale", "smoke", "--runs", "runs")
         ((*STUDENT, "--device", "tpu"), ("auto, cpu or cuda", "'tpu'")),
         ((*STUDENT, "--device", "cpu", "--accelerate", "graphs"), ("CUDA graphs", "device cpu")),
         ((*STUDENT, "--device", "cpu", "--accelerate", "fp16"), ("--accelerate takes compile, graphs", "'fp16'")),
+        ((*STUDENT, "--replicas", "0"), ("--replicas must be at least 1", "got 0")),
         ((*STUDENT, "--no-such-option"), ("--no-such-option", "--help")),
         (("frobnicate",), ('"frobnicate"', "--help")),
         ((*STUDENT, "--corpus", "corpus"), ("--corpus needs tasks", "'corpus'", "--task-file")),
