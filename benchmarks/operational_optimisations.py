@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.machine import header, machine
 from benchmarks.passes import AGAIN, Passes, Timings, build, milliseconds, ratio, time_passes
@@ -70,7 +71,8 @@ def measure(
         alone = {f"{one}{TOKEN}": config for one, config in configs.items()}
         tokens = build(alone, replace(case, length=1), [one for one in runtimes if one == "eager"], folders["token"])
         timings = time_passes({**passes, **tokens}, case.threads, protocol)
-        profiles = profiled(configs, runtimes, passes, case, folders["all"])
+        with torch.inference_mode():  # compiled code is of the mode that it was made in
+            profiles = profiled(configs, runtimes, passes, case, folders["all"])
     rows = [row(timings, one, runtime) for runtime in runtimes for one in (*configs, f"{FIRST}{AGAIN}")]
     bounds = [bound(timings, one) for one in configs if (one, "eager") in passes]
     return {"rounds": timings.rounds, "rows": rows, "profiles": profiles, "bounds": bounds}
@@ -166,7 +168,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     size = "tiny encoders" if options.smallest else "MobileBERT's own size"
-    print(f"{header(machine())}\n{size}, batch {case.batch} x {case.length}, {case.threads} threads, float32 ", end="")
+    threads = f"{case.threads} thread{'s' if case.threads > 1 else ''}"
+    print(f"{header(machine())}\n{size}, batch {case.batch} x {case.length}, {threads}, float32 ", end="")
     print(f"(onnx-int8: dynamic int8), {found['rounds']} rounds\n\n{table(found)}")
     if options.json is not None:
         options.json.write_text(json.dumps({"machine": machine(), **found}, indent=1, allow_nan=False) + "\n")

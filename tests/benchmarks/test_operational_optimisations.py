@@ -34,7 +34,7 @@ def test_a_tiny_run_has_every_row_profile_and_bound(
         folded_away = one["runtime"] != "eager" and one["encoder"].startswith("NoNorm")
         assert ("norms" in one["shares"]) != (folded_away and one["runtime"] != "folded"), one
     printed = capsys.readouterr().out
-    assert "tiny encoders, batch 1 x 128, 1 threads" in printed
+    assert "tiny encoders, batch 1 x 128, 1 thread, float32" in printed
     assert "-bound; its operations on one token take" in printed
 
 
@@ -74,7 +74,7 @@ def test_eager_is_bound_by_launching_where_one_token_takes_more_than_half() -> N
         ("aten::_scaled_dot_product_flash_attention_for_cpu", "attention"),
         ("BiasGelu", "activation"),
         ("MatMulIntegerToFloat", "matrix products"),
-        ("Torch-Compiled Region: 0/0", "generated code"),
+        ("CompiledFxGraph", "generated code"),
         ("aten::add", "rest"),
     ],
 )
