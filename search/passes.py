@@ -1,10 +1,11 @@
-"""What the updates of a stage run, as values: how many blocks of which network, with gradients or without, and which
-heads. Costs of it are in `search/budget.py` and `search/held.py`. Knows nothing of torch.
+"""What the updates of a stage run, as values, and their FLOPs: how many blocks of which network, with gradients or
+without, and which heads. What they hold is in `search/held.py`. Knows nothing of torch.
 
 Counted as in `model_zoo.cost`: 2 x multiply-adds of dense layers and attention products, sequences at full length. A
 backward pass costs two forward ones of what has gradients, as if every layer handed one down to its input.
 """
 
+import functools
 from dataclasses import dataclass
 
 from model_zoo.config import EncoderConfig
@@ -119,11 +120,13 @@ def embedding_part(config: EncoderConfig, length: int) -> ComponentCost:
     return next(part for part in cost(config, length).components if part.name == "embedding")
 
 
+@functools.lru_cache(maxsize=4096)  # of the same few configs at every phase of every trial
 def embedding_flops(config: EncoderConfig, length: int) -> int:
     """Forward FLOPs of the embedding of one sequence."""
     return embedding_part(config, length).flops
 
 
+@functools.lru_cache(maxsize=4096)
 def block_flops(config: EncoderConfig, length: int) -> int:
     """Forward FLOPs of one block on one sequence."""
     total = cost(config, length)

@@ -19,6 +19,7 @@ class HeldBytes(TorchDispatchMode):
     Args:
         known: tensors that were there before and are not counted.
 
+    >>> import torch
     >>> with HeldBytes() as held:
     ...     total = torch.ones(1000).square().sum()
     >>> held.peak, held.now
