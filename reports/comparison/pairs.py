@@ -21,6 +21,7 @@ from reports.contrast import (
     task_score,
     with_detectable,
 )
+from reports.form import scored_form
 from reports.points import accuracy_of
 from reports.records import Record, primary_metrics
 from search.trial import Change, TrialSpec, changes, planned_updates
@@ -103,9 +104,13 @@ def paired(subject: Subject, against: Subject, metric: str = PRIMARY) -> Contras
 
 
 def why_not_paired(subject: Subject, against: Subject) -> str:
-    """Why seeds of the two are no pairs: another teacher, data or number of updates; empty for items of one run."""
+    """Why seeds of the two are no pairs: another teacher, data or number of updates, or accuracies of another form (of
+    int8, say); empty for items of one run."""
     if subject.source is None or against.source is None or subject.source.folder == against.source.folder:
         return ""
+    one, two = (scored_form(item.source.run.study) or "as trained" for item in (subject, against) if item.source)
+    if one != two:
+        return f"their accuracies are of other forms, {one} and {two}"
     for seed, record in subject.blocks.items():
         other = against.blocks.get(seed)
         if record is not None and other is not None and (reason := _unlike(record["spec"], other["spec"])):

@@ -8,8 +8,8 @@ from typing import Any
 
 from reports.comparison.subjects import Group, Rounds, Source, Subject, encoder_of, printable, student_of
 from reports.contrast import arm_names, records_by_arm, study_seeds
-from reports.points import Point, chosen_by, points
-from reports.records import Record, baseline_of, is_ablation, read_run
+from reports.points import Point, chosen_by, points_of
+from reports.records import Record, is_ablation, read_run
 from search.files import read_json
 from search.fingerprint import fingerprint
 
@@ -107,7 +107,7 @@ def _arm(source: Source, arm: str) -> Subject:
 def _decision_point(source: Source, name: str) -> Subject:
     """The point of the front that the search itself would choose: the most accurate on what it saw, not on test."""
     records = {record["fingerprint"]: record for record in source.run.records}
-    members = [point for point in points(list(source.run.records), baseline_of(source.run.study)) if point.on_front]
+    members = [point for point in points_of(source.run) if point.on_front]
     if not members:
         raise ValueError(f"a search stands for a point of its front, got {name}, which has none; name RUN:FINGERPRINT")
 

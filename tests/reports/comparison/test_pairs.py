@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from reports.comparison.answer import answer
+from reports.comparison.runs import read_whole
 from reports.contrast_tables import interval_text
 from search.values import to_json
 from studies.catalogue import load_study
@@ -205,3 +206,37 @@ def test_the_same_trials_under_two_names_are_no_evidence(make_run: Any) -> None:
     assert found.sentences[0].startswith("one-cpu:bare (2) and one-cpu:bare are the same trials; ")
     assert found.pairs[1].accuracy is not None
     assert found.pairs[1].accuracy.p_holm == found.pairs[1].accuracy.p
+
+
+def test_accuracies_of_int8_and_of_training_are_not_paired(synthetic: Any, make_run: Any, tmp_path: Path) -> None:
+    arms = make_run("arms", {"bare": BARE[:2]})
+    record = synthetic.make_trial(0, synthetic.make_spec())
+    scored = [one for one in record["measurements"] if "split" in one["conditions"]]
+    record["measurements"] += [
+        one | {"metric": f"onnx-int8/{one['metric']}", "conditions": one["conditions"] | {"runtime": "onnx-int8"}}
+        for one in scored
+    ]
+    study = synthetic.make_study() | {"objectives": ["onnx-int8/validation/accuracy", "latency_ratio"]}
+    search = synthetic.write_run(tmp_path / "search", study, [record])
+    (pair,) = answer([f"{search}:{record['fingerprint']}", f"{arms}:bare"]).pairs
+    assert pair.not_paired in {
+        "their accuracies are of other forms, onnx-int8 and as trained",
+        "their accuracies are of other forms, as trained and onnx-int8",
+    }
+    assert pair.accuracy is None
+
+
+def test_a_search_under_a_cap_stands_for_its_best_point_under_the_cap(synthetic: Any, tmp_path: Path) -> None:
+    records = synthetic.make_search(8)
+    free = synthetic.write_run(tmp_path / "free", synthetic.make_study(), records)
+    times = sorted(
+        one["value"]
+        for record in records
+        if record["status"] == "complete"
+        for one in record["measurements"]
+        if one["metric"] == "latency_ms"
+    )
+    capped = synthetic.write_run(tmp_path / "capped", synthetic.make_study() | {"max_latency_ms": times[0]}, records)
+    chosen = [read_whole(folder, {}).subjects[0].records[0] for folder in (free, capped)]
+    took = [next(one["value"] for one in record["measurements"] if one["metric"] == "latency_ms") for record in chosen]
+    assert took[1] == times[0] < took[0]
