@@ -62,7 +62,10 @@ def _show(found: Answer) -> None:
         terminal.show_lines(found.sentences)
     if found.unmatched:
         print(f"Without counterpart: {', '.join(found.unmatched)}.")
-    if found.choice is not None and (found.pairs or found.choice.cap_ms is not None):
+    for problem in found.problems:
+        print(f"A file that could not be used: {problem}.")
+    several = any(len(subject.blocks) > 1 for subject in found.subjects)
+    if found.choice is not None and (found.pairs or several or found.choice.cap_ms is not None):
         print(f"\n{found.choice.sentence}")
 
 

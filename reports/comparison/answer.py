@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reports.compare import Comparison, Item, comparison_of
-from reports.comparison.subjects import Group, Subject, read_groups
+from reports.comparison.subjects import Group, Subject, printable, read_groups
 
 if TYPE_CHECKING:
     from reports.comparison.choice import Choice
@@ -28,6 +28,16 @@ class Answer:
     """None where no item is of a run and no cap was asked for."""
     sentences: tuple[str, ...]
     """One per pair."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Files of the runs that could not be used, one line each."""
+        sources = {one.source.folder: one.source for one in self.subjects if one.source}
+        return tuple(
+            printable(f"{folder.name}: {problem}")
+            for folder, source in sources.items()
+            for problem in source.run.problems
+        )
 
 
 def answer(names: Sequence[str], *, length: int = 128, cap_ms: float | None = None) -> Answer:

@@ -27,6 +27,7 @@ def document(answer: Answer) -> dict[str, Any]:
         "pairs": _pairs(answer),
         "unmatched": list(answer.unmatched),
         "recommendation": _recommendation(answer),
+        "problems": list(answer.problems),
     }
 
 
@@ -55,6 +56,8 @@ def _trial(seed: int, record: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _pairs(answer: Answer) -> list[dict[str, Any]]:
+    if not answer.pairs and not answer.comparison.items:
+        return []
     if not answer.pairs:
         first, *others = answer.comparison.items
         return [

@@ -75,6 +75,7 @@ def not_measured(answer: Answer) -> list[str]:
     for pair in answer.pairs:
         found += _missing_of(pair)
     found += [f"{name}: no counterpart in the other run." for name in answer.unmatched]
+    found += [f"A file that could not be used, {problem}." for problem in answer.problems]
     return [printable(line) for line in (*found, *_open(answer))]
 
 

@@ -140,7 +140,7 @@ def test_an_arm_that_is_no_encoder_is_compared_by_its_trials(run: Path, capsys: 
 def test_the_document_is_whole_and_has_a_schema(run: Path) -> None:
     found = json.loads(json.dumps(document(answer([str(run)], cap_ms=50.0)), allow_nan=False))
     assert found["schema"] == 1 and set(found) == {
-        "schema", "length", "items", "differences", "pairs", "unmatched", "recommendation",
+        "schema", "length", "items", "differences", "pairs", "unmatched", "recommendation", "problems",
     }  # fmt: skip
     bare, transfer = found["items"]
     assert (bare["run"], bare["arm"], bare["kind"], len(bare["trials"])) == ("ladder-cpu", "bare", "arm", 8)
@@ -151,6 +151,22 @@ def test_the_document_is_whole_and_has_a_schema(run: Path) -> None:
     assert pair["changes"] == [{"field": "recipe.arm", "before": "bare", "after": "transfer"}]
     assert found["recommendation"]["item"] == "transfer" and found["recommendation"]["cap_ms"] == 50.0
     assert str(run.parent) not in json.dumps(found)
+
+
+def test_a_file_that_cannot_be_used_is_named_and_a_single_arm_is_answered(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = sorted((run / "trials").glob("*.json"))[0]
+    bad.write_text("{")
+    found = answer([f"{run}:bare"])
+    assert found.pairs == () and len(found.problems) == 1
+    assert found.problems[0].startswith(f"ladder-cpu: trials/{bad.name}: is not JSON but damaged")
+    assert document(found)["problems"] == list(found.problems) and document(found)["pairs"] == []
+    assert main(["compare", f"{run}:bare", "--out", str(run.parent / "one.html")]) == 0
+    text = capsys.readouterr().out
+    assert f"A file that could not be used: {found.problems[0]}." in text
+    assert "Only bare was trained and scored here: " in text and "(mean of 7 seeds)" in text
+    assert bad.name in (run.parent / "one.html").read_text()
 
 
 def test_presets_alone_have_a_sentence_of_their_sizes_and_no_recommendation() -> None:
