@@ -153,7 +153,7 @@ def trial_listing(run: Run, named: Mapping[str, str]) -> Table:
                 Cell(text=milliseconds(value_of(record, "latency_ms"))),
                 Cell(text=big(value_of(record, "parameters"))),
                 Cell(text=big(value_of(record, "flops"))),
-                *(Cell(text=_score(record, task).text) for task in tasks),
+                *(Cell(text=percent(_tested(record, task))) for task in tasks),
                 Cell(text=count(value_of(record, "train_seconds"))),
                 Cell(text=record["fingerprint"]),
             )
@@ -193,6 +193,11 @@ def _majority_metric(run: Run, task: str) -> str:
     listed = run.study.get("majority")
     entry = listed.get(task) if isinstance(listed, dict) else None
     return str(entry.get("metric", "")) if isinstance(entry, dict) else ""
+
+
+def _tested(record: Record, metric: str) -> float | None:
+    value = value_of(record, metric, "test")
+    return value_of(record, metric) if value is None else value
 
 
 def _score(record: Record, metric: str) -> Cell:

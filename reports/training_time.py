@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from reports.points import configuration_key
 from reports.readable import MISSING, duration, plural
 from reports.records import Record, value_of
-from search.predict import predict
+from search.predict import train_seconds
 from search.trial import TrialSpec
 from search.values import from_json
 
@@ -65,6 +65,6 @@ def _prediction(found: TrainingTime) -> str:
 def _predicted(record: Record) -> float | None:
     """None for a specification that this version cannot read."""
     try:
-        return predict(from_json(TrialSpec, record["spec"])).train_seconds
+        return train_seconds(from_json(TrialSpec, record["spec"]))
     except (ValueError, ArithmeticError):
         return None

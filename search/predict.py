@@ -41,6 +41,11 @@ class Prediction:
 
 def predict(spec: TrialSpec) -> Prediction:
     """The cost of one trial."""
+    return Prediction(train_seconds=train_seconds(spec), memory_bytes=_memory(spec), disk_bytes=_disk(spec))
+
+
+def train_seconds(spec: TrialSpec) -> float:
+    """The time of one trial alone, for reports of thousands."""
     recipe, data = spec.recipe, spec.data
     student = _step(spec.student, data.length)
     teacher = None if spec.teacher is None else _step(spec.teacher.student, data.length)
@@ -57,8 +62,7 @@ def predict(spec: TrialSpec) -> Prediction:
     seconds += steps * _pretraining_step(recipe.pre_training, student, teacher, with_teacher=is_auxiliary)
     others = sum(_step(other.encoder, data.length).forward(recipe.fine_tuning.batch_size) for other in spec.ensemble)
     tuning = _task_seconds(recipe.fine_tuning, student, teacher) + recipe.fine_tuning.steps * others
-    seconds += len(data.tasks) * tuning
-    return Prediction(train_seconds=seconds, memory_bytes=_memory(spec), disk_bytes=_disk(spec))
+    return seconds + len(data.tasks) * tuning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,7 +218,9 @@ def test_a_loss_on_logits_is_added_to_distillation(own: Callable[[str], str], ow
     student, teacher = (torch.randn(3, 7, generator=draw) for _ in range(2))
     logits = PreTrainingLogits(student, torch.zeros(2, 2))
     labels = torch.tensor([1, 2, 3])
-    batch = SimpleNamespace(is_random_next=torch.tensor([0, 1]), masked_labels=labels, masked_share=1.0, masked_real=None)
+    batch = SimpleNamespace(
+        is_random_next=torch.tensor([0, 1]), masked_labels=labels, masked_share=1.0, masked_real=None
+    )
     target = SimpleNamespace(masked_language=teacher)
     mine = replace(plain, own_loss=own("my_loss:f"), own_factor=0.25)
     added = _distillation(logits, target, batch, mine) - _distillation(logits, target, batch, plain)  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ EVIL = "$x_{ <script>alert(1)</script>"
 
 @pytest.fixture
 def ax():
-    figure = Figure(layout="constrained")
+    figure = Figure(figsize=(14, 7), layout="constrained")  # room for the longest name whatever the font
     FigureCanvasAgg(figure)
     return figure.subplots(1, 2)[0]
 
