@@ -65,7 +65,7 @@ def _row(verdict: Verdict) -> str:
     lost = num_lost(verdict.lost)
     cells = (
         escape(f"{claim.says} ({claim.source})"),
-        f"**{verdict.outcome}**" + (escape(f" ({verdict.forecast})") if verdict.forecast else ""),
+        f"**{verdict.outcome}**" + (f" ({escape(verdict.forecast)})" if verdict.forecast else ""),
         f"{effect_text(part)} {escape(f'{part.unit}: {part.label}')}",
         interval_text(part),
         f"{claim.margin:g}",

@@ -5,6 +5,7 @@ from typing import Any
 
 from reports.conclusions import CONCLUSIONS, concluded
 from reports.records import read_run
+from reports.results import results
 from reports.verdict import verdicts
 from search.claim import beats
 from search.study import Ablation
@@ -36,3 +37,12 @@ def test_a_conclusion_carries_the_verdicts_that_there_are(synthetic: Any, claime
     assert number == 2 and conclusion.claims == ("teacher-search/h-intra-must-stay",)
     assert [one.claim.name for one in spoken] == ["h-intra-must-stay"]
     assert concluded([("another", one) for one in judged]) == []
+
+
+def test_a_forecast_stands_apart_from_its_verdict(synthetic: Any, claimed: Any, tmp_path: Path) -> None:
+    arms = {"f": [70.0, 71.0, 72.5, 70.5, 69.0, 71.5], "g": [69.0, 72.0, 71.0, 71.5, 69.5, 70.0]}
+    study = claimed.make_study(synthetic, [claimed.make_claim("close", beats("f", "g"))], arms, 6)
+    run = synthetic.write_run(tmp_path / "run", study, claimed.make_records(synthetic, arms))
+    judged = verdicts(read_run(run))
+    assert judged[0].outcome == "inconclusive" and judged[0].forecast
+    assert f"**inconclusive** ({judged[0].forecast})" in results([("t", "q", judged)], "a", [])
