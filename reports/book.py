@@ -114,18 +114,15 @@ def conclusion_table(conclusions: Concluded) -> Table:
     """The paper's conclusions, each with the verdicts on its claims."""
     rows = tuple(
         (
-            Cell(text=str(number)),
-            Cell(text=conclusion.says, note=f"Sun et al. 2020, {conclusion.source}"),
+            Cell(text=f"{number}. {conclusion.says}", note=f"Sun et al. 2020, {conclusion.source}"),
             Cell(
                 text=", ".join(f"{SIGNS[one.outcome]} {one.outcome}" for one in spoken),
-                note="; ".join(one.claim.says for one in spoken),
+                note="; ".join(f"{one.claim.says}: {one.outcome}" for one in spoken),
             ),
         )
         for number, conclusion, spoken in conclusions
     )
-    return Table(
-        heads=("number", "the paper concludes", "the verdict on each claim"), numeric=(True, False, False), rows=rows
-    )
+    return Table(heads=("the paper concludes", "the verdict on each claim"), numeric=(False, False), rows=rows)
 
 
 def glance(claimed: Sequence[Verdict]) -> Table:

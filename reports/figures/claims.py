@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import fill
 
 import pandas as pd
 import seaborn
@@ -121,7 +122,7 @@ def _draw_panel(axes: Axes, panel: ClaimPanel) -> None:
     axes.axvline(0, color=BLACK, linewidth=0.9, zorder=1)
     for place, row in enumerate(panel.rows):
         _draw_row(axes, row, place)
-    axes.set_yticks(range(len(panel.rows)), [shown(row.label, 26) for row in panel.rows])
+    axes.set_yticks(range(len(panel.rows)), [fill(shown(row.label, 72), 26) for row in panel.rows])
     axes.set_ylim(len(panel.rows) - 0.45, -0.6)
     axes.set_xlim(*_limits(panel))
     axes.grid(visible=False, axis="y")
