@@ -98,7 +98,7 @@ def batched_step(count: int, scale: Any, kind: str, device: str, folder: Path) -
     """A function that trains `count` replicas for one update, by the engine; their losses."""
     import torch
 
-    from search.arrange import cores
+    from search.machine import cores
     from search.training.acceleration import Acceleration
     from search.training.replica_stage import ReplicaStage
 

@@ -4,7 +4,8 @@ Run as `python -m benchmarks.transfer_step`. Every way has processes of its own 
 rounds are interleaved, in an order drawn anew. Same encoders, weights, batches and losses: the losses of the first step
 are compared before anything is timed. `engine` uses every core: for one seed a second thread computes the teacher's
 next outputs, for eight there is a process per core. `shared` is the engine in the second and every later arm of a seed,
-whose teacher outputs an earlier arm has kept on disk (reading and checking them included).
+whose teacher outputs an earlier arm has kept on disk (reading and checking them included). `replicas` is the engine
+with all seeds as one computation in one process.
 """
 
 import argparse
@@ -33,7 +34,7 @@ def measure(device: str, seeds: int, kind: str, folder: Path, rounds: int) -> li
     from benchmarks.transfer_work import benchmark_trial, flops
 
     scale = "cpu" if device == "cpu" else "gpu"
-    ways = WAYS if device == "cpu" else WAYS[:2]
+    ways = [*(WAYS if device == "cpu" else WAYS[:2]), *["replicas"] * (seeds > 1)]
     groups = {way: _start(way, device, seeds, kind, folder) for way in ways}
     try:
         losses = {way: [loss for channel, _ in group for loss in channel.recv()] for way, group in groups.items()}
@@ -72,7 +73,7 @@ def _start(way: str, device: str, seeds: int, kind: str, folder: Path) -> list[t
     from benchmarks.transfer_work import Work, serve
     from search.machine import cores
 
-    own = way != "usual" and device == "cpu"
+    own = way in ("engine", "shared") and device == "cpu"
     count = min(seeds, cores()) if own else 1
     context = multiprocessing.get_context("spawn")
     started = []
@@ -85,7 +86,7 @@ def _start(way: str, device: str, seeds: int, kind: str, folder: Path) -> list[t
             device=device,
             seeds=tuple(range(index, seeds, count)),
             threads=1 if own else None,
-            lookahead=own and 2 * count <= cores(),
+            lookahead=device == "cpu" and ((own and 2 * count <= cores()) or (way == "replicas" and cores() > 1)),
             folder=folder,
         )
         process = context.Process(target=serve, args=(work, theirs), daemon=True)
@@ -136,7 +137,7 @@ def _matrix_peak(device: str) -> float:
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """The rows for people."""
     lines = [
-        f"{'device':6} {'seeds':>5}  {'kind':12} {'way':7} {'ms':>8} {'ratio':>6} {'memory':>8} {'GFLOP/s':>8}  of peak"
+        f"{'device':6} {'seeds':>5}  {'kind':12} {'way':8} {'ms':>8} {'ratio':>6} {'memory':>8} {'GFLOP/s':>8}  of peak"
     ]
     for row in rows:
         start = f"{row['device']:6} {row['seeds']:5}  {row['kind']:12} "
@@ -144,7 +145,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
             lines.append(f"{start}no GPU")
             continue
         lines.append(
-            f"{start}{row['way']:7} {row['ms']:8.1f} {row['ratio']:5.2f}x {row['peak_memory_mb']:5.0f} MB "
+            f"{start}{row['way']:8} {row['ms']:8.1f} {row['ratio']:5.2f}x {row['peak_memory_mb']:5.0f} MB "
             f"{row['gflops']:8.1f} {row['share_of_peak']:8.1%}"
         )
     return "\n".join(lines)
@@ -155,11 +156,10 @@ def verdicts(rows: Sequence[dict[str, Any]]) -> str:
     lines = []
     for row in rows:
         goal = GOALS[row["device"], row["seeds"]]
-        if row.get("way") == "engine" and row["kind"] != "distillation":
+        if row.get("way") in ("engine", "replicas") and row["kind"] != "distillation":
             word = "met" if row["ratio"] >= goal else "MISSED"
-            lines.append(
-                f"{row['device']}, {row['seeds']} seeds, {row['kind']}: {row['ratio']:.2f}x, goal {goal}x: {word}"
-            )
+            what = f"{row['device']}, {row['seeds']} seeds, {row['kind']}, {row['way']}"
+            lines.append(f"{what}: {row['ratio']:.2f}x, goal {goal}x: {word}")
     return "\n".join(lines)
 
 

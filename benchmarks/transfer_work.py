@@ -29,9 +29,10 @@ from search.training.acceleration import Acceleration
 from search.training.loop import _step
 from search.training.precision import in_precision
 from search.training.pretraining import pretraining_stage
-from search.training.stages import Batches, Stage
-from search.training.targets import targets
-from search.training.teacher_outputs import Wanted
+from search.training.replica_stage import ReplicaStage, batched_attention
+from search.training.stages import Batch, Batches, Objective, Stage
+from search.training.targets import objective_loss
+from search.training.teacher_outputs import Taught, Wanted
 from search.training.transfer import transfer_stage
 from search.trial import TrialSpec
 from studies.scales import sources, student_trial
@@ -47,7 +48,8 @@ class Work(NamedTuple):
     """What a process is to do."""
 
     way: str
-    """`usual`, `engine`, or `shared`: the engine with teacher outputs already kept by another trial of the seed."""
+    """`usual`, `engine`, `shared` (the engine with teacher outputs already kept by another trial of the seed), or
+    `replicas` (the engine's step of all seeds as one computation)."""
     kind: str
     scale: Scale
     device: str
@@ -95,9 +97,11 @@ def serve(work: Work, channel: Connection) -> None:
     if work.way != "usual" and work.device == "cpu":
         keep_freed_memory()
     spec = benchmark_trial(work.scale, work.folder)
-    with tempfile.TemporaryDirectory() as kept:
-        steps = [_stepper(work, spec, seed, Path(kept)) for seed in work.seeds]
-        channel.send([step(0) for step in steps])
+    together = work.way == "replicas"
+    with tempfile.TemporaryDirectory() as kept, batched_attention() if together else contextlib.nullcontext():
+        steps = [_replicas(work, spec)] if together else [_stepper(work, spec, seed, Path(kept)) for seed in work.seeds]
+        first = [step(0) for step in steps]
+        channel.send(first[0] if together else first)
         with contextlib.suppress(EOFError):
             begin = 1
             while True:
@@ -111,14 +115,37 @@ def serve(work: Work, channel: Connection) -> None:
                 channel.send(torch.cuda.max_memory_allocated() if work.device == "cuda" else peak_memory_bytes())
 
 
-def _stepper(work: Work, spec: TrialSpec, seed: int, kept: Path) -> Callable[[int], float]:
-    """The step function of one seed; step n of a progressive transfer is in phase n modulo the number of blocks."""
+def _replicas(work: Work, spec: TrialSpec) -> Callable[[int], list[float]]:
+    """The step function of all seeds as one computation; their losses."""
+    made = []
+    for seed in work.seeds:
+        models, batches = _begin(work, spec, seed)
+        student, teacher = (
+            _ours(model, config, batches.device) for model, config in zip(models, _configs(spec), strict=True)
+        )
+        made.append(
+            (_stage(work, spec, student, teacher, batches), teacher, batches._replace(device=torch.device("cpu")))
+        )
+    stages, teachers, all_batches = zip(*made, strict=True)
+    precision = "bfloat16" if work.device == "cuda" else "float32"
+    stage = ReplicaStage(stages, teachers, all_batches, Acceleration(lookahead=work.lookahead, precision=precision))
+    return lambda number: stage.step(number)[0]
+
+
+def _begin(work: Work, spec: TrialSpec, seed: int) -> tuple[list[Any], Batches]:
+    """Student and teacher as transformers makes them, and the batches of one seed."""
     device = torch.device(work.device)
     torch.manual_seed(seed)
-    models = [usual_model(config, device) for config in (spec.student, spec.teacher.student)]  # type: ignore[union-attr]
+    models = [usual_model(config, device) for config in _configs(spec)]
     models[1].requires_grad_(False)
     data = open_data(work.folder, spec.data).pretraining
-    batches = Batches(data, seed, spec.data.length, device)
+    return models, Batches(data, seed, spec.data.length, device)
+
+
+def _stepper(work: Work, spec: TrialSpec, seed: int, kept: Path) -> Callable[[int], float]:
+    """The step function of one seed; step n of a progressive transfer is in phase n modulo the number of blocks."""
+    models, batches = _begin(work, spec, seed)
+    device = batches.device
     transfer = spec.recipe.knowledge_transfer
     assert transfer is not None
     layers = spec.student.num_layers
@@ -147,22 +174,10 @@ def _engine(
     work: Work, spec: TrialSpec, student: PreTrainingNetwork, teacher: PreTrainingNetwork, batches: Batches, kept: Path
 ) -> Callable[[int], float]:
     """The engine's own loop around the engine's own losses."""
-    transfer = spec.recipe.knowledge_transfer
-    assert transfer is not None
     on = Acceleration(lookahead=work.lookahead, outputs=kept if work.way == "shared" else None)
     if work.device == "cuda":
         on = replace(on, precision="bfloat16")
-    batches = batches._replace(acceleration=on)
-    if work.kind == "distillation":
-        recipe = replace(spec.recipe.pre_training, steps=STEPS)
-        stage = pretraining_stage(student, teacher, batches, recipe, 0)
-        stage = _even(stage, recipe.optimizer.learning_rate)
-    else:
-        stage = _even(transfer_stage(student, teacher, batches, transfer), transfer.optimizer.learning_rate)
-        stage = stage._replace(loss=_blocks_loss(work.kind, student, teacher, batches, transfer.batch_size))
-        for parameter in student.parameters():
-            parameter.requires_grad_(False)
-        student.encoder.blocks.requires_grad_(True)
+    stage = _stage(work, spec, student, teacher, batches._replace(acceleration=on))
     stage = stage._replace(loss=in_precision(stage.loss, on.precision, batches.device))
     if work.way == "shared":  # what the first trial of the seed leaves behind
         for number in range(SHARED_STEPS):
@@ -172,25 +187,37 @@ def _engine(
     return lambda number: _step(stage, number)
 
 
+def _stage(
+    work: Work, spec: TrialSpec, student: PreTrainingNetwork, teacher: PreTrainingNetwork, batches: Batches
+) -> Stage:
+    """The engine's stage, with one rate for all blocks and steps."""
+    if work.kind == "distillation":
+        recipe = replace(spec.recipe.pre_training, steps=STEPS)
+        return _even(pretraining_stage(student, teacher, batches, recipe, 0), recipe.optimizer.learning_rate)
+    transfer = spec.recipe.knowledge_transfer
+    assert transfer is not None
+    stage = _even(transfer_stage(student, teacher, batches, transfer), transfer.optimizer.learning_rate)
+    for parameter in student.parameters():
+        parameter.requires_grad_(False)
+    student.encoder.blocks.requires_grad_(True)
+    objective = _blocks_objective(work.kind, student, transfer.batch_size)
+    return stage._replace(loss=objective_loss(objective, teacher, batches), objective=objective)
+
+
 def _even(stage: Stage, rate: float) -> Stage:
     """The stage with one rate for all blocks and steps."""
     count = len(stage.optimizer.param_groups)
     return stage._replace(rates=lambda step: [rate] * count)
 
 
-def _blocks_loss(
-    kind: str, student: PreTrainingNetwork, teacher: PreTrainingNetwork, batches: Batches, batch_size: int
-) -> Callable[[int], Tensor]:
+def _blocks_objective(kind: str, student: PreTrainingNetwork, batch_size: int) -> Objective:
     layers = len(student.encoder.blocks)
 
     def wanted(update: int) -> Wanted:
         blocks = (update % layers,) if kind == "progressive" else tuple(range(layers))
         return Wanted(feature_maps=blocks, attention_scores=blocks)
 
-    target = targets(teacher, batches, batch_size, range(STEPS), wanted)
-
-    def loss(update: int) -> Tensor:
-        batch, taught = target(update)
+    def value(update: int, batch: Batch, taught: Taught) -> Tensor:
         blocks = wanted(update).feature_maps
         output = student.encoder(
             batch.token_ids, batch.mask, batch.token_types, scores=True, num_blocks=max(blocks) + 1
@@ -202,4 +229,4 @@ def _blocks_loss(
             total = total + maps + attention_transfer_loss(*scores, batch.mask, average_heads=False)
         return total / layers
 
-    return loss
+    return Objective(range(STEPS), batch_size, value, wanted)

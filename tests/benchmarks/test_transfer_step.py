@@ -9,8 +9,9 @@ import torch
 
 from benchmarks import transfer_work
 from benchmarks.transfer_step import main, table, verdicts
-from benchmarks.transfer_work import KINDS, Work, _stepper, benchmark_trial, flops
+from benchmarks.transfer_work import KINDS, Work, _replicas, _stepper, benchmark_trial, flops
 from model_zoo.cost import cost
+from search.training.replica_stage import batched_attention
 from search.trial import TrialSpec
 
 
@@ -45,6 +46,12 @@ def test_all_ways_have_the_same_losses(
         losses[way] = [step(number) for number in range(3)]
     assert losses["engine"] == pytest.approx(losses["usual"], rel=1e-3)
     assert losses["shared"] == losses["engine"]
+    both = work("replicas", kind, smoke_data)._replace(seeds=(0, 1))
+    with batched_attention():
+        step_both = _replicas(both, trial)
+        together = [step_both(number) for number in range(3)]
+    assert [first for first, _ in together] == pytest.approx(losses["engine"], rel=1e-3)
+    assert all(first != second for first, second in together)
 
 
 def test_a_progressive_step_is_cheaper_than_all_blocks(trial: TrialSpec) -> None:
@@ -68,7 +75,7 @@ def test_a_missing_gpu_is_said_and_no_number_stands_in() -> None:
 
 def test_a_goal_is_met_or_missed() -> None:
     row = {"device": "cpu", "seeds": 1, "kind": "progressive", "way": "engine"}
-    assert verdicts([row | {"ratio": 1.5}]) == "cpu, 1 seeds, progressive: 1.50x, goal 1.5x: met"
+    assert verdicts([row | {"ratio": 1.5}]) == "cpu, 1 seeds, progressive, engine: 1.50x, goal 1.5x: met"
     assert verdicts([row | {"ratio": 1.49}]).endswith("goal 1.5x: MISSED")
 
 

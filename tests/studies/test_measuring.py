@@ -61,7 +61,9 @@ def test_measure_prints_a_table_writes_records_and_draws_and_names_what_it_could
     assert "eager, cpu, 1 thread, 2 x 8: 5 rounds; the reference against itself" in printed
     assert "x tiny" in printed and "deep" in printed and "peak memory" in printed
     assert "short has no latency: latency at length 8 needs max_positions of at least that, got 4" in said
-    assert "thinbert: a configuration is a preset, a JSON file or RUN:FINGERPRINT, got 'no-such'" in said
+    assert (
+        "thinbert: a configuration is a preset, a JSON file, a Hugging Face folder" in said and "got 'no-such'" in said
+    )
     document = json.loads((out / "latency.json").read_text())
     (case,) = document["cases"]
     ratios = {one["name"]: one["latency_ratio"]["value"] for one in case["encoders"]}
