@@ -27,6 +27,9 @@ from benchmarks.machine import header, machine
 
 COUNTS = (1, 2, 4, 8, 16)
 KINDS = ("transfer", "distillation")
+STEPS = 5
+"""Updates between two looks at the clock. With one, processes would wait for each other after every update, as real
+ones do not, and the teacher's outputs for replicas would be computed ahead beside the clock."""
 TOLERANCE = 1e-3
 """By which the losses of the two ways may differ."""
 
@@ -38,11 +41,14 @@ def measure(
     not compute the same."""
     import torch
 
+    from search.allocator import keep_freed_memory
     from search.machine import cores
     from search.training.replica_stage import batched_attention
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     parallel = cores() if device == "cpu" else 1
+    if device == "cpu":
+        keep_freed_memory()
     before = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as temporary, batched_attention():
         scale = "smoke" if smallest else "gpu" if device == "cuda" else "cpu"
@@ -71,7 +77,7 @@ def _rounds(
             begin = time.perf_counter()
             ways[way](count)  # ends with losses on the host, so that a GPU has finished
             if done:
-                seconds[way, count].append(time.perf_counter() - begin)
+                seconds[way, count].append((time.perf_counter() - begin) / STEPS)
     return seconds
 
 
@@ -95,7 +101,7 @@ def _row(count: int, batched: Sequence[float], processes: Sequence[float]) -> di
 
 
 def batched_step(count: int, scale: Any, kind: str, device: str, folder: Path) -> Callable[[], list[float]]:
-    """A function that trains `count` replicas for one update, by the engine; their losses."""
+    """A function that trains `count` replicas for `STEPS` updates, by the engine; their losses in the last."""
     import torch
 
     from search.machine import cores
@@ -107,7 +113,7 @@ def batched_step(count: int, scale: Any, kind: str, device: str, folder: Path) -
     on_host = [one._replace(device=torch.device("cpu")) for one in batches]
     lookahead = Acceleration(lookahead=device == "cpu" and cores() > 1)
     stage, numbers = ReplicaStage(stages, teachers, on_host, lookahead), _numbers(stages[0], kind)
-    return lambda: stage.step(next(numbers))[0]
+    return lambda: [stage.step(next(numbers))[0] for _ in range(STEPS)][-1]
 
 
 def _alone(seed: int, scale: Any, kind: str, device: str, folder: Path) -> Any:
@@ -146,19 +152,23 @@ def _numbers(stage: Any, kind: str) -> Iterator[int]:
 
 
 def _serve(place: int, parallel: int, most: int, about: Any, channel: Connection) -> None:
-    """Answer each number of seeds with the losses of one update of this process' share of them."""
+    """Answer each number of seeds with the last losses of `STEPS` updates of this process' share of them."""
     import torch
 
+    from search.allocator import keep_freed_memory
     from search.training.loop import _step
 
     if about[2] == "cpu":
         torch.set_num_threads(1)
+        keep_freed_memory()  # as the engine's workers do
     made = {seed: _alone(seed, *about)[0] for seed in range(place, most, parallel)}
     numbers = {seed: _numbers(stage, about[1]) for seed, stage in made.items()}
     with contextlib.suppress(EOFError):
         while True:
             count = channel.recv()
-            channel.send({seed: _step(stage, next(numbers[seed])) for seed, stage in made.items() if seed < count})
+            asked = {seed: stage for seed, stage in made.items() if seed < count}
+            losses = {seed: [_step(stage, next(numbers[seed])) for _ in range(STEPS)] for seed, stage in asked.items()}
+            channel.send({seed: values[-1] for seed, values in losses.items()})
 
 
 @contextlib.contextmanager
