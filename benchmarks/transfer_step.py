@@ -175,6 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.transfer_step", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"timed rounds of each case (default {ROUNDS})")
+    parser.add_argument("--seeds", type=int, choices=(1, 8), help="only so many seeds")
     options = parser.parse_args(arguments)
     if options.rounds < 1:
         parser.error(f"--rounds must be at least 1, got {options.rounds}")
@@ -185,6 +186,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before, rows = machine(), []
     with tempfile.TemporaryDirectory() as temporary:
         for device, seeds in GOALS:
+            if options.seeds not in (None, seeds):
+                continue
             for kind in KINDS:
                 if device == "cuda" and not torch.cuda.is_available():
                     rows.append({"device": device, "seeds": seeds, "kind": kind})

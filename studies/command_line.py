@@ -202,7 +202,7 @@ def run(
         A cap: the front holds what takes at most so many milliseconds, and the report says how surely.
     replicas
         Seeds of an arm that are trained as one computation up to their tasks. It changes the last digits of results;
-        trial files say so. On two cores it pays from eight seeds on (benchmarks/replicas.py).
+        trial files say so. On two cores it was measured not to pay (benchmarks/replicas.py).
     profile
         A file of `thinbert measure --profile-space`: latency is predicted, and measured for the front at the end.
     until_decided
