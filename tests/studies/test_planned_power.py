@@ -1,5 +1,8 @@
 """What `show` says that the planned seeds can detect is what simulated studies of that size do detect."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -36,3 +39,11 @@ def test_where_no_spread_was_seen_there_is_no_number_and_two_seeds_reach_no_verd
     small = overview("training-objectives", "smoke", tmp_path)
     assert all(one["detectable_deviations"] is None for one in small["claims"])
     assert "2 seeds: can reach no verdict" in "\n".join(overview_lines(small))
+
+
+def test_the_spread_that_was_seen_is_that_of_the_committed_run() -> None:
+    book = json.loads((Path(__file__).parents[2] / "gallery/paper-cpu/claims.json").read_text())
+    rows = [row for row in book if not row["study"].startswith("interactions")]
+    for blocks, digits in (("seeds", 1), ("sessions", 3)):
+        seen = np.median([float(row["deviation"]) for row in rows if row["blocks"] == blocks])
+        assert SEEN_DEVIATIONS["cpu", blocks] == round(float(seen), digits)
