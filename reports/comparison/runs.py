@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,12 @@ def open_run(folder: Path, sources: dict[Path, Source]) -> Source:
     """A run with its measuring sessions, read once. Raises ValueError where the folder is no run."""
     place = folder.resolve()
     if place not in sources:
-        sessions, num_refused = _read_sessions(folder)
-        sources[place] = Source(folder=place, run=read_run(folder), sessions=sessions, num_refused=num_refused)
+        sessions, num_refused, damaged = _read_sessions(folder)
+        run = read_run(folder)
+        named = {problem.split(":")[0] for problem in run.problems}
+        more = tuple(problem for problem in damaged if problem.split(":")[0] not in named)
+        run = replace(run, problems=(*run.problems, *more))
+        sources[place] = Source(folder=place, run=run, sessions=sessions, num_refused=num_refused)
     return sources[place]
 
 
@@ -150,27 +155,21 @@ def _encoder_of_arm(source: Source, arm: str) -> str:
     return next((str(entry.get("encoder") or "") for entry in entries if entry.get("name") == arm), "")
 
 
-def _read_sessions(folder: Path) -> tuple[tuple[Rounds, ...], int]:
-    """Every kept session with its raw samples, and how many were refused; files that hold none are left out.
-
-    The run's page lists such files.
-    """
-    found, num_refused = [], 0
+def _read_sessions(folder: Path) -> tuple[tuple[Rounds, ...], int, tuple[str, ...]]:
+    """Every kept session with its raw samples, how many were refused, and a line for each file that holds neither."""
+    found, num_refused, problems = [], 0, []
     latency = folder / "latency"
-    for path in [*sorted(latency.glob("generation-*.json")), *sorted(latency.glob("session-*.json"))]:
+    paths = [*sorted(latency.glob("generation-*.json")), *sorted(latency.glob("session-*.json"))]
+    for path in [*paths, *latency.glob("front.json")]:
         try:
             document = read_json(path)
-            session = document["session"]
-            num_refused += session is None and bool(document.get("refused", True))
+            session = document if path.name == "front.json" else document["session"]
+            refused = session is None and bool(document.get("refused", True))
             found += [] if session is None else [_rounds(session)]
+            num_refused += refused
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue
-    front = latency / "front.json"
-    try:
-        found += [_rounds(read_json(front))] if front.is_file() else []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return tuple(found), num_refused
-    return tuple(found), num_refused
+            problems.append(f"latency/{path.name}: holds no latency session; it is left out of latency ratios")
+    return tuple(found), num_refused, tuple(problems)
 
 
 def _rounds(session: dict[str, Any]) -> Rounds:

@@ -150,3 +150,12 @@ def test_damaged_sessions_are_left_out(make_run: Any) -> None:
     for content in ("{", "[]", '{"session": {"reference": {"forward_ns": [0.0]}, "candidates": []}}'):
         (run / "latency" / "session-05.json").write_text(content)
         assert ratio_of(f"{run}:bare", f"{run}:thin").basis == "one session of 5 rounds"
+
+
+def test_every_damaged_session_is_named_once(make_run: Any) -> None:
+    run = make_run(6)
+    for name in ("session-05.json", "generation-0001.json", "front.json"):
+        (run / "latency" / name).write_text("{")
+    problems = answer([f"{run}:bare", f"{run}:thin"]).problems
+    for name in ("session-05.json", "generation-0001.json", "front.json"):
+        assert sum(f"latency/{name}" in problem for problem in problems) == 1, problems
