@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from pathlib import Path
 from typing import Any
 
 from search.provenance import processor_name, versions
@@ -15,7 +16,7 @@ def machine() -> dict[str, Any]:
     where the system has none.
     """
     found: dict[str, Any] = {
-        "machine": processor_name(),
+        "machine": f"{processor_name()}{_generation()}",
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -28,6 +29,17 @@ def machine() -> dict[str, Any]:
     if hasattr(os, "getloadavg"):
         found["load"] = [round(value, 2) for value in os.getloadavg()]
     return found
+
+
+def _generation() -> str:
+    """Family and model of an x86 processor under Linux, which a virtual machine's name of it may leave out; "" where
+    they are not said."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    found = dict(line.replace("\t", "").split(": ", 1) for line in lines if ": " in line)
+    return f" (family {found['cpu family']}, model {found['model']})" if {"cpu family", "model"} <= found.keys() else ""
 
 
 def header(found: dict[str, Any]) -> str:

@@ -126,18 +126,22 @@ def _rounds(groups: dict[str, Any], rounds: int) -> tuple[dict[str, list[float]]
 
 
 def _matrix_peak(device: str) -> float:
-    """FLOPs per second of the best of twenty large square matrix products (float32; bfloat16 on a GPU), all cores."""
+    """FLOPs per second of the best of twenty large square matrix products (float32 by either of torch's libraries;
+    bfloat16 on a GPU), all cores."""
     import torch
+
+    from search.training.products import has_onednn, product
 
     size = 2048 if device == "cpu" else 8192
     matrix = torch.randn(size, size, device=device, dtype=torch.float32 if device == "cpu" else torch.bfloat16)
     best = float("inf")
-    for _ in range(20):
-        begin = time.perf_counter()
-        matrix @ matrix
-        if device == "cuda":
-            torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - begin)
+    for multiply in (torch.matmul, product) if device == "cpu" and has_onednn() else (torch.matmul,):
+        for _ in range(20):
+            begin = time.perf_counter()
+            multiply(matrix, matrix)
+            if device == "cuda":
+                torch.cuda.synchronize()
+            best = min(best, time.perf_counter() - begin)
     return 2.0 * size**3 / best
 
 

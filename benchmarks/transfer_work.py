@@ -29,6 +29,7 @@ from search.training.acceleration import Acceleration
 from search.training.loop import _step
 from search.training.precision import in_precision
 from search.training.pretraining import pretraining_stage
+from search.training.products import fast_products, has_onednn
 from search.training.replica_stage import ReplicaStage, batched_attention
 from search.training.stages import Batch, Batches, Objective, Stage
 from search.training.targets import objective_loss
@@ -167,7 +168,8 @@ def _configs(spec: TrialSpec) -> Sequence[Any]:
 def _ours(model: Any, config: Any, device: torch.device) -> PreTrainingNetwork:
     network = PreTrainingNetwork(config)
     network.load_state_dict(from_huggingface(model)[1])
-    return network.eval().to(device)
+    learns = any(parameter.requires_grad for parameter in model.parameters())
+    return network.eval().to(device).requires_grad_(learns)
 
 
 def _engine(
@@ -177,6 +179,10 @@ def _engine(
     on = Acceleration(lookahead=work.lookahead, outputs=kept if work.way == "shared" else None)
     if work.device == "cuda":
         on = replace(on, precision="bfloat16")
+    elif has_onednn():
+        on = replace(on, products="onednn")
+    for network in (student, teacher):
+        fast_products(network, on, batches.device)
     stage = _stage(work, spec, student, teacher, batches._replace(acceleration=on))
     stage = stage._replace(loss=in_precision(stage.loss, on.precision, batches.device))
     if work.way == "shared":  # what the first trial of the seed leaves behind

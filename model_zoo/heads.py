@@ -1,5 +1,7 @@
 """Heads on top of an encoder: masked language, next sentence, classification, regression, span."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -24,6 +26,7 @@ class MaskedLanguageHead(nn.Module):
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_epsilon)
         self.extra = nn.Parameter(torch.empty(config.vocab_size, extra)) if extra else None
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+        self.product: Callable[..., Tensor] = nn.functional.linear
         initialize(self.dense, config.initializer_range)
         if self.extra is not None:
             nn.init.trunc_normal_(self.extra, std=config.initializer_range)
@@ -37,7 +40,7 @@ class MaskedLanguageHead(nn.Module):
         """`positions` index the flattened (batch * seq) tokens; `table` is the encoder's word table."""
         chosen = feature_map.flatten(0, 1)[positions]  # (masked, hidden)
         matrix = table if self.extra is None else torch.cat((table, self.extra), dim=1)  # (vocab, hidden)
-        return nn.functional.linear(self.norm(self.activation(self.dense(chosen))), matrix, self.bias)
+        return self.product(self.norm(self.activation(self.dense(chosen))), matrix, self.bias)
 
 
 class FirstTokenHead(nn.Module):

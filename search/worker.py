@@ -203,6 +203,8 @@ def _trained(job: Job, channel: "connection.Connection", restarts: int) -> Trial
         "finished": _now(),
         "restarts": restarts,
     }
+    if job.acceleration.products != "torch":
+        history["products"] = job.acceleration.products
     if job.acceleration.named:
         history["acceleration"] = list(job.acceleration.named)
     if ranks.size > 1:

@@ -14,6 +14,8 @@ from torch import Tensor
 
 NORM_EPSILON = 1e-12
 """Added to the variance in the normalised feature-map loss, as in the released code (TensorFlow 1, contrib)."""
+PADDED_SCORE = -1e30
+"""What stands for the score of a padded key: its probability is exactly 0, and differences of it are finite."""
 
 
 def feature_map_loss(
@@ -73,15 +75,13 @@ def feature_map_loss_normalised(
     >>> round(feature_map_loss_normalised(student, student + 0.1, torch.tensor([[True]])).item(), 3)
     50.0
     """
-    teacher = teacher.detach()
-    width = (student.shape[-1],)
-    difference = F.layer_norm(student, width, eps=NORM_EPSILON) - F.layer_norm(teacher, width, eps=NORM_EPSILON)
-    student_variance, student_mean = torch.var_mean(student, dim=-1, correction=0)  # (batch, seq) each
-    teacher_variance, teacher_mean = torch.var_mean(teacher, dim=-1, correction=0)
-    per_token = normalised_factor * difference.square().mean(dim=-1)
-    per_token = per_token + mean_factor * (student_mean - teacher_mean).square()
-    per_token = per_token + variance_factor * (student_variance - teacher_variance).abs()
-    return _mean_over_real(per_token, mask)
+    student_mean, student_variance, student_shape = _standardised(student)
+    teacher_mean, teacher_variance, teacher_shape = _standardised(teacher.detach())
+    difference = student_shape - teacher_shape
+    per_token = normalised_factor * _mean_square(difference)
+    of_means = mean_factor * (student_mean - teacher_mean).square()
+    of_variances = variance_factor * (student_variance - teacher_variance).abs()
+    return _mean_over_real(per_token + (of_means + of_variances).squeeze(-1), mask)
 
 
 def attention_transfer_loss(
@@ -117,9 +117,9 @@ def attention_transfer_loss(
     0.0
     """
     _check_heads(student_scores.shape[1], teacher_scores.shape[1], average_heads)
-    student = _log_attention(student_scores, mask, average_heads)
-    teacher = _log_attention(teacher_scores.detach(), mask, average_heads)
-    divergence = torch.linalg.vecdot(teacher.exp(), teacher - student)  # (batch, heads, query)
+    student, teacher = (_at_real_keys(scores, mask) for scores in (student_scores, teacher_scores.detach()))
+    difference = _log_attention(teacher, average_heads) - _log_attention(student, average_heads)
+    divergence = torch.linalg.vecdot(_attention(teacher, average_heads), difference)  # (batch, heads, query)
     return _mean_over_real(divergence.mean(dim=1), mask)
 
 
@@ -147,9 +147,9 @@ def attention_transfer_cross_entropy(
     0.6931
     """
     _check_heads(student_scores.shape[1], teacher_scores.shape[1], average_heads)
-    student = _log_attention(student_scores, mask, average_heads)
-    teacher = _log_attention(teacher_scores.detach(), mask, average_heads)
-    return _mean_over_real(-torch.linalg.vecdot(teacher.exp(), student).mean(dim=1), mask)
+    student, teacher = (_at_real_keys(scores, mask) for scores in (student_scores, teacher_scores.detach()))
+    cross = -torch.linalg.vecdot(_attention(teacher, average_heads), _log_attention(student, average_heads))
+    return _mean_over_real(cross.mean(dim=1), mask)
 
 
 def masked_language_distillation_loss(
@@ -206,13 +206,47 @@ def _mean_over_real(values: Float[Tensor, "batch seq"], mask: Bool[Tensor, "batc
     return torch.where(mask, values, 0.0).sum() / mask.sum()
 
 
+def _standardised(
+    maps: Float[Tensor, "batch seq width"],
+) -> tuple[Float[Tensor, "batch seq 1"], Float[Tensor, "batch seq 1"], Float[Tensor, "batch seq width"]]:
+    """Mean and (population) variance of each token's channels, and the channels without them.
+
+    torch.var_mean takes six times as long as what is here (width 64, one core), which every step pays twice a block.
+    """
+    mean = maps.mean(dim=-1, keepdim=True)
+    centred = maps - mean
+    variance = _mean_square(centred).unsqueeze(-1)
+    return mean, variance, centred * (variance + NORM_EPSILON).rsqrt()
+
+
+def _mean_square(values: Float[Tensor, "batch seq width"]) -> Float[Tensor, "batch seq"]:
+    squares: Tensor = torch.linalg.vecdot(values, values)
+    return squares / values.shape[-1]
+
+
+def _at_real_keys(
+    scores: Float[Tensor, "batch heads seq seq"], mask: Bool[Tensor, "batch seq"]
+) -> Float[Tensor, "batch heads seq seq"]:
+    """The scores, with `PADDED_SCORE` at padded keys.
+
+    Added, which takes a fifth of the time of filling in; then bounded, as minus infinity may stand there already.
+    """
+    below = torch.where(mask, 0.0, PADDED_SCORE).to(scores.dtype)[:, None, None, :]  # (batch, 1, 1, key)
+    return (scores + below).clamp(min=PADDED_SCORE)
+
+
+def _attention(real: Float[Tensor, "batch heads seq seq"], average_heads: bool) -> Float[Tensor, "batch maps seq seq"]:
+    """Probabilities over the keys."""
+    probabilities = real.softmax(dim=-1)  # sooner had than exp of log probabilities
+    return probabilities.mean(dim=1, keepdim=True) if average_heads else probabilities
+
+
 def _log_attention(
-    scores: Float[Tensor, "batch heads seq seq"], mask: Bool[Tensor, "batch seq"], average_heads: bool
+    real: Float[Tensor, "batch heads seq seq"], average_heads: bool
 ) -> Float[Tensor, "batch maps seq seq"]:
-    """Log probabilities over the real keys (padded keys: the lowest finite number, of which exp is 0)."""
-    padded_keys = ~mask[:, None, None, :]  # (batch, 1, 1, key)
-    log_probabilities = F.log_softmax(scores.masked_fill(padded_keys, torch.finfo(scores.dtype).min), dim=-1)
+    """Log probabilities over the keys."""
+    log_probabilities = F.log_softmax(real, dim=-1)
     if not average_heads:
         return log_probabilities
     # In log space, so that a probability too small for its type does not become log(0).
-    return log_probabilities.logsumexp(dim=1, keepdim=True) - math.log(scores.shape[1])
+    return log_probabilities.logsumexp(dim=1, keepdim=True) - math.log(real.shape[1])

@@ -1,8 +1,8 @@
 """How a training uses its machine, as a value. Nothing here is part of a trial: it is in no fingerprint.
 
-On the CPU the two that a run switches on by itself, `lookahead` and `outputs_bytes`, change no bit of a result, and
-neither does `prefetch`; `precision` and `compiled` round differently, and are off unless someone asks for them
-(`thinbert run --accelerate`).
+A run switches three on by itself on the CPU. `lookahead` and `outputs_bytes` change no bit of a result, and neither
+does `prefetch`; `products` rounds as another processor would, still in float32. `precision` and `compiled` differ by
+more, and are off unless someone asks for them (`thinbert run --accelerate`).
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, get_args
 
 Precision = Literal["float32", "bfloat16"]
 Compiled = Literal["nothing", "blocks", "graphs"]
+Products = Literal["torch", "onednn"]
 ASKED = ("compile", "graphs", "prefetch", "bfloat16")
 """What `accelerated` knows."""
 
@@ -40,6 +41,8 @@ class Acceleration:
     """Of the matrix products; weights, norms, residual sums, losses and optimizer stay float32."""
     compiled: Compiled = "nothing"
     """`blocks`: torch.compile of one block, used for all of them; `graphs`: its kernels as CUDA graphs too."""
+    products: Products = "torch"
+    """Which library multiplies large float32 matrices on the CPU (`search/training/products.py`)."""
     prefetch: bool = False
     """Draw the next update's batch in a second thread, and copy it to a GPU from pinned memory without waiting."""
     ranks: Ranks = ALONE
@@ -53,6 +56,8 @@ class Acceleration:
             )
         if self.compiled not in get_args(Compiled):
             raise ValueError(f"compiled must be one of {', '.join(get_args(Compiled))}; got {self.compiled!r}")
+        if self.products not in get_args(Products):
+            raise ValueError(f"products must be torch or onednn, got {self.products!r}")
         if self.outputs_bytes < 0:
             raise ValueError(f"outputs_bytes must be at least 0, got {self.outputs_bytes}")
 

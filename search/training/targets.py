@@ -50,6 +50,8 @@ def targets(
             "precision": acceleration.precision,
             "torch": torch.__version__,
         }
+        if acceleration.products != "torch":
+            key["products"] = acceleration.products
         if acceleration.compiled != "nothing":
             key["compiled"] = acceleration.compiled
         kept = KeptOutputs(acceleration.outputs, acceleration.outputs_bytes, key, updates, wanted)

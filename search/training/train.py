@@ -32,6 +32,7 @@ from search.training.loop import (
 from search.training.planned import PlannedStage, planned_stages
 from search.training.precision import in_precision
 from search.training.pretraining import auxiliary_stage, pretraining_stage
+from search.training.products import fast_products
 from search.training.ranks import check_ranks, with_own_dropout
 from search.training.stages import Batches, Stage
 from search.training.students import (
@@ -141,7 +142,9 @@ class Training:
             without = missing_tensors(self.teacher, self.teacher_weights or {})
             start_from_teacher(self.network, self.teacher, spec.recipe, without)
             compile_blocks(self.teacher.encoder, compiled)
+            fast_products(self.teacher, self.acceleration, self.device)
         compile_blocks(self.network.encoder, compiled)
+        fast_products(self.network, self.acceleration, self.device)
 
     def run(self) -> None:
         """All stages that are not done yet."""
@@ -224,11 +227,15 @@ class Training:
     def _task_network(self, task: TaskSpec) -> TaskNetwork | BiLSTMTask:
         """One task's network as its first stage finds it."""
         spec = self.spec
+        network: TaskNetwork | BiLSTMTask
         if isinstance(spec.student, BiLSTMConfig):
-            split = self.data.tasks[task.name]["train"]
-            return bilstm_network(spec.student, task, split, spec.seed).to(self.device)
-        assert self.network is not None
-        return task_network(self.network, task, spec.recipe, spec.seed).to(self.device)
+            network = bilstm_network(spec.student, task, self.data.tasks[task.name]["train"], spec.seed)
+        else:
+            assert self.network is not None
+            network = task_network(self.network, task, spec.recipe, spec.seed)
+        network = network.to(self.device)
+        fast_products(network, self.acceleration, self.device)
+        return network
 
     def _projection(self, transfer: KnowledgeTransfer) -> nn.Linear | None:
         assert self.network is not None and self.teacher is not None
@@ -241,6 +248,8 @@ class Training:
             teacher_task_network(teacher, own, task, self.device)
             for teacher, own in zip(self.spec.teachers, weights, strict=True)
         ]
+        for each in found:
+            fast_products(each, self.acceleration, self.device)
         return TaskEnsemble(found, task) if self.spec.ensemble else found[0]
 
     def _finish(self, planned: PlannedStage, stage: Stage) -> None:
