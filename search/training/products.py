@@ -90,6 +90,14 @@ def _multiply(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor
     return result
 
 
+def _outer(left: Tensor, right: Tensor) -> Tensor:
+    """left.T @ right, both (tokens, channels). oneDNN copies its first operand where it stands the other way round, so
+    that the narrower of the two comes first."""
+    if left.shape[1] > right.shape[1]:
+        return _multiply(right.t(), left.t()).t()
+    return _multiply(left.t(), right.t())
+
+
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -105,7 +113,7 @@ class _Product(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             of_hidden = _multiply(gradient, weight.t())
         if ctx.needs_input_grad[1]:
-            of_weight = _multiply(rows.t(), hidden.reshape(-1, hidden.shape[-1]).t())
+            of_weight = _outer(rows, hidden.reshape(-1, hidden.shape[-1]))
         if ctx.needs_input_grad[2]:
             of_bias = rows.sum(0)
         return of_hidden, of_weight, of_bias
