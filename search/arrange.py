@@ -1,7 +1,6 @@
-"""How trials use the machine: which library multiplies, which look ahead in a second thread, and which keep their
-teacher's outputs.
+"""How trials share the machine: which look ahead in a second thread, and which keep their teacher's outputs.
 
-The last two change no bit of a result, the first its rounding. What pays was measured: `benchmarks/transfer_step.py`.
+Neither changes a result. What pays was measured: `benchmarks/transfer_step.py`.
 """
 
 from collections import Counter
@@ -13,8 +12,6 @@ from search.fingerprint import fingerprint
 from search.given_teacher import GivenTeacher
 from search.machine import cores
 from search.record import TrialRecord
-from search.training.acceleration import Products
-from search.training.products import has_onednn
 from search.training.teacher_outputs import drop_outputs
 from search.trial import TrialSpec
 from search.worker import Home, Job
@@ -34,9 +31,7 @@ def arrange(jobs: Sequence[Job], *, workers: int, search: bool) -> list[Job]:
         keeps = mark is not None and job.device == "cpu" and (search or shared[mark] > 1)
         outputs = _folder(job.home, mark) if mark is not None and keeps else None
         ahead = lookahead and job.device == "cpu"
-        products: Products = "onednn" if job.device == "cpu" and has_onednn() else "torch"
-        found = replace(job.acceleration, lookahead=ahead, outputs=outputs, products=products)
-        return replace(job, acceleration=found)
+        return replace(job, acceleration=replace(job.acceleration, lookahead=ahead, outputs=outputs))
 
     return [arranged(job) for job in jobs]
 

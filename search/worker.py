@@ -32,6 +32,7 @@ from search.record import Measurement, Proposal, Role, TrialRecord, read_record,
 from search.training.acceleration import OFF, Acceleration
 from search.training.checkpoint import load_checkpoint, load_weights, save_weights
 from search.training.loop import DivergedError, Keeper
+from search.training.products import with_products
 from search.training.train import train
 from search.trial import TrialSpec
 
@@ -183,7 +184,8 @@ def _trained(job: Job, channel: "connection.Connection", restarts: int) -> Trial
     started = _now()
     _drop_left_overs(job)
     drop_bad_checkpoint(job, channel)
-    ranks = job.acceleration.ranks
+    acceleration = with_products(job.acceleration, job.device)
+    ranks = acceleration.ranks
     keeper = Keeper(
         path=job.checkpoint_path, seconds=job.checkpoint_seconds, tell=teller(channel), writes=ranks.rank == 0
     )
@@ -194,7 +196,7 @@ def _trained(job: Job, channel: "connection.Connection", restarts: int) -> Trial
         teacher_weights=teacher_weights(job),
         ensemble_weights=[_weights_of(job, teacher) for teacher in job.spec.ensemble],
         device=job.device,
-        acceleration=job.acceleration,
+        acceleration=acceleration,
     )
     if outcome.weights and keeper.writes:
         save_weights(job.weights_path, outcome.weights)
@@ -203,10 +205,10 @@ def _trained(job: Job, channel: "connection.Connection", restarts: int) -> Trial
         "finished": _now(),
         "restarts": restarts,
     }
-    if job.acceleration.products != "torch":
-        history["products"] = job.acceleration.products
-    if job.acceleration.named:
-        history["acceleration"] = list(job.acceleration.named)
+    if acceleration.products != "torch":
+        history["products"] = acceleration.products
+    if acceleration.named:
+        history["acceleration"] = list(acceleration.named)
     if ranks.size > 1:
         history["processes"] = ranks.size
     if outcome.replicas > 1:

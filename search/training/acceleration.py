@@ -1,8 +1,8 @@
 """How a training uses its machine, as a value. Nothing here is part of a trial: it is in no fingerprint.
 
-A run switches three on by itself on the CPU. `lookahead` and `outputs_bytes` change no bit of a result, and neither
-does `prefetch`; `products` rounds as another processor would, still in float32. `precision` and `compiled` differ by
-more, and are off unless someone asks for them (`thinbert run --accelerate`).
+A run or its workers switch three on by themselves on the CPU. `lookahead` and `outputs_bytes` change no bit of a
+result, and neither does `prefetch`; `products` rounds as another processor would, still in float32. `precision` and
+`compiled` differ by more, and are off unless someone asks for them (`thinbert run --accelerate`).
 """
 
 from dataclasses import dataclass

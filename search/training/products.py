@@ -7,6 +7,7 @@ stay with torch (`benchmarks/products.py`). Values differ by rounding alone.
 """
 
 import platform
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -40,6 +41,12 @@ def fast_products(network: nn.Module, acceleration: Acceleration, device: torch.
             module.product = product
         elif isinstance(module, FeedForward) and frozen and module.activation is functional.gelu:
             module.inner.__class__, module.activation = FrozenLinearGelu, _as_it_is
+
+
+def with_products(acceleration: Acceleration, device: str) -> Acceleration:
+    """The same, with oneDNN's products where they are to be had and nothing else replaces them."""
+    plain = acceleration.precision == "float32" and acceleration.compiled == "nothing"
+    return replace(acceleration, products="onednn") if device == "cpu" and plain and has_onednn() else acceleration
 
 
 def has_onednn() -> bool:

@@ -111,14 +111,3 @@ def _record(job: Job) -> TrialRecord:
         provenance={},
         trials=(),
     )
-
-
-@pytest.mark.parametrize(
-    ("device", "has", "expected"), [("cpu", True, "onednn"), ("cpu", False, "torch"), ("cuda", True, "torch")]
-)
-def test_large_products_are_onednns_on_a_processor_that_it_knows(
-    spec: TrialSpec, home: Home, monkeypatch: pytest.MonkeyPatch, device: str, has: bool, expected: str
-) -> None:
-    monkeypatch.setattr(arrange_module, "has_onednn", lambda: has)
-    (found,) = arrange([job(spec, home, device=device)], workers=2, search=False)
-    assert found.acceleration.products == expected

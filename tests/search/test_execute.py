@@ -17,6 +17,7 @@ import pytest
 from search.execute import Watcher, execute
 from search.fingerprint import fingerprint
 from search.record import TrialRecord
+from search.training.products import has_onednn
 from search.trial import TrialSpec
 from search.worker import Job
 
@@ -47,6 +48,8 @@ def prepared(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> tupl
     (teacher,) = execute([job(tiny, runs, spec.teacher, "teacher")], workers=1, watcher=Watcher())
     (record,) = execute([job(tiny, runs, spec)], workers=1, watcher=Watcher())
     assert (teacher.status, record.status, record.provenance["restarts"]) == ("complete", "complete", 0)
+    library = "onednn" if has_onednn() else None
+    assert [one.provenance.get("products") for one in (teacher, record)] == [library, library]
     return runs, spec
 
 

@@ -16,7 +16,7 @@ from model_zoo.networks import PreTrainingNetwork
 from search.training import products
 from search.training.acceleration import OFF, Acceleration
 from search.training.loop import Keeper
-from search.training.products import FastLinear, FrozenLinearGelu, fast_products, product
+from search.training.products import FastLinear, FrozenLinearGelu, fast_products, product, with_products
 from search.training.train import Outcome, train
 
 pytestmark = pytest.mark.skipif(not products.has_onednn(), reason="needs a torch with oneDNN on an x86 processor")
@@ -158,6 +158,28 @@ def test_nothing_changes_where_another_form_is_asked_for(on: Acceleration, devic
     fast_products(plain, on, torch.device(device))
     assert {type(module) for module in plain.modules() if isinstance(module, nn.Linear)} == {nn.Linear}
     assert plain.masked_language.product is functional.linear
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "expected"),
+    [
+        (OFF, "cpu", "onednn"),
+        (Acceleration(lookahead=True), "cpu", "onednn"),
+        (OFF, "cuda", "torch"),
+        (Acceleration(precision="bfloat16"), "cpu", "torch"),
+        (Acceleration(compiled="blocks"), "cpu", "torch"),
+    ],
+)
+def test_a_worker_multiplies_by_onednn_where_nothing_else_replaces_it(
+    asked: Acceleration, device: str, expected: str
+) -> None:
+    found = with_products(asked, device)
+    assert found == replace(asked, products=expected)  # type: ignore[arg-type]
+
+
+def test_a_worker_without_onednn_multiplies_as_torch_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "has_onednn", lambda: False)
+    assert with_products(OFF, "cpu") == OFF
 
 
 class Interrupted(Exception):
