@@ -10,10 +10,10 @@ from model_zoo.networks import PreTrainingNetwork
 from model_zoo.own_code import own
 from search.recipe import TaskDistillation, TripleLoss
 from search.training.acceleration import OFF, Acceleration, Ranks
-from search.training.fine_tuning import task_batches
 from search.training.pretraining import auxiliary_stage, pretraining_stage
 from search.training.ranks import RankLostError, check_ranks, mean_over_ranks, with_own_dropout
 from search.training.stages import Batches, rank_part
+from search.training.task_rows import TaskRows
 from search.training.transfer import transfer_stage
 from search.trial import TrialSpec
 
@@ -67,7 +67,7 @@ def test_parts_of_a_batch_hold_every_row_and_masked_token_once(spec: TrialSpec, 
 def test_parts_of_a_tasks_batch_hold_every_row_once(spec: TrialSpec, data: Any) -> None:
     task = spec.data.tasks[0]
     split = data.tasks[task.name]["train"]
-    whole, *parts = (task_batches(task, split, 10, 7, CPU, ranks)(1) for ranks in (Ranks(), Ranks(0, 2), Ranks(1, 2)))
+    whole, *parts = (TaskRows(task, split, 10, 7, CPU, ranks).batch(1) for ranks in (Ranks(), Ranks(0, 2), Ranks(1, 2)))
     assert torch.equal(torch.cat([part.labels for part in parts]), whole.labels)
 
 

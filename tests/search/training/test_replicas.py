@@ -12,7 +12,7 @@ from model_zoo.networks import PreTrainingNetwork
 from search.recipe import KnowledgeTransfer, TripleLoss
 from search.training.acceleration import Acceleration, Ranks
 from search.training.loop import Keeper
-from search.training.replica_stage import stacked_batch
+from search.training.replica_parts import stacked_batch
 from search.training.replicas import Replica, check_replicas, train_replicas, unfit
 from search.training.stages import Batches
 from search.training.train import Outcome, train
