@@ -56,13 +56,13 @@ def group(spec: TrialSpec, folder: Path, seeds: Sequence[int] = SEEDS) -> list[R
 def alone(replica: Replica, data: Any, folder: Path, **options: Any) -> Outcome:
     """The same seed from its start."""
     folder.mkdir(exist_ok=True)
-    return _train(replica._replace(keeper=Keeper(path=folder / f"{replica.spec.seed}", seconds=1e9)), data, **options)
+    return end(replica._replace(keeper=Keeper(path=folder / f"{replica.spec.seed}", seconds=1e9)), data, **options)
 
 
 def together(replicas: Sequence[Replica], data: Any, path: Path, **options: Any) -> list[Outcome]:
     """All of them as one computation, then each from what the group left it."""
     train_replicas(replicas, data, keeper=Keeper(path=path, seconds=1e9), **options)
-    return [_train(replica, data) for replica in replicas]
+    return [end(replica, data) for replica in replicas]
 
 
 def interrupt(replicas: Sequence[Replica], data: Any, path: Path, call: int) -> tuple[str, int]:
@@ -96,7 +96,8 @@ def scores(outcome: Outcome) -> dict[str, float]:
     return {one.metric: one.value for one in outcome.measurements if one.metric != "train_seconds"}
 
 
-def _train(replica: Replica, data: Any, **options: Any) -> Outcome:
+def end(replica: Replica, data: Any, **options: Any) -> Outcome:
+    """How a trial ends, from the checkpoint that its keeper has."""
     weights, ensemble = replica.teacher_weights, replica.ensemble_weights
     return train(
         replica.spec, data, keeper=replica.keeper, teacher_weights=weights, ensemble_weights=ensemble, **options

@@ -103,13 +103,14 @@ def test_every_replica_is_fine_tuned_as_its_seed_alone(
 def test_the_trial_of_a_finished_group_has_nothing_left_to_train(
     grouped: Any, spec: TrialSpec, data: Any, tmp_path: Path
 ) -> None:
-    told: list[str] = []
-    replicas = grouped.group(tuned(spec), tmp_path / "group")
-    grouped.together(replicas, data, tmp_path / "all")
-    keeper = replace(replicas[0].keeper, tell=lambda stage, updates: told.append(stage))
-    found = grouped.alone(replicas[0], data, tmp_path / "group")
-    again = grouped.together([replicas[0]._replace(keeper=keeper)], data, tmp_path / "one")
-    assert told == [] and found.status == again[0].status == "complete"
+    """Of a trial with dropout, whose tasks are no part of the group, all tasks are left."""
+    for trial, left in ((tuned(spec), set()), (spec, {f"fine-tuning/{task.name}" for task in spec.data.tasks})):
+        told = set[str]()
+        replicas = grouped.group(trial, tmp_path / str(len(left)))
+        train_replicas(replicas, data, keeper=Keeper(path=tmp_path / f"{len(left)} left"))
+        keeper = replace(replicas[0].keeper, tell=lambda stage, updates, told=told: told.add(stage))
+        assert grouped.end(replicas[0]._replace(keeper=keeper), data).status == "complete"
+        assert told == left
 
 
 def test_in_float32_scores_are_those_of_the_seed_alone(
