@@ -1,7 +1,9 @@
 """Which trials are trained as one computation, and a run that does it, in real processes."""
 
 import importlib.util
+import os
 import shutil
+import signal
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,7 @@ from search.record import Measurement, TrialRecord
 from search.replica_group import Group, planned_groups
 from search.study import at_seed
 from search.training.acceleration import Acceleration
-from search.training.checkpoint import Checkpoint, save_checkpoint
+from search.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from search.trial import TrialSpec
 from search.worker import Home, Job
 from studies.data_specs import known_data_spec
@@ -172,6 +174,39 @@ def test_a_run_with_replicas_has_the_records_of_one_without(tiny: ModuleType, tm
         assert (twin.value("peak_memory_bytes") is None) == together
         clock = next(one.conditions["clock"] for one in twin.measurements if one.metric == "train_seconds")
         assert ("as one computation" in clock, clock.endswith("before the tasks")) == (together, together and drops)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes through /proc")
+def test_a_group_whose_worker_is_killed_in_a_task_leaves_the_same_bits(tiny: ModuleType, tmp_path: Path) -> None:
+    from search.data.prepare import prepare
+
+    arm = tiny.plain_ablation(prepare(tiny.SOURCES, tmp_path / "data")).arms[0].spec
+    tuning = replace(arm.recipe.fine_tuning, steps=40)
+    arm = replace(arm, recipe=replace(arm.recipe, fine_tuning=tuning))
+    left: dict[str, list[Checkpoint]] = {}
+    for name in ("undisturbed", "killed"):
+        home, said, killed = Home(tmp_path / name, tmp_path / "data", tmp_path / "teachers"), list[str](), list[str]()
+
+        def progress(mark: str, stage: str, seconds: float, name: str = name, killed: list[str] = killed) -> None:
+            from multiprocessing.forkserver import _forkserver
+
+            if name == "killed" and stage == "fine-tuning/similarity" and not killed:
+                killed.append(stage)
+                for pid in tiny.descendants(_forkserver._forkserver_pid):
+                    os.kill(pid, signal.SIGKILL)
+
+        jobs = jobs_of(arm, home, 0, 1, checkpoint_seconds=0.0)
+        watcher = execute.Watcher(say=said.append, progress=progress)
+        execute.train_groups([Group(jobs=tuple(jobs))], workers=1, watcher=watcher)
+        left[name] = [load_checkpoint(job.checkpoint_path) for job in jobs]
+        assert len(said) == (name == "killed") and all(
+            "ended with exit code -9; restarting it" in text for text in said
+        )
+    for one, other_one in zip(left["undisturbed"], left["killed"], strict=True):
+        assert one.state | {"seconds": 0} == other_one.state | {"seconds": 0} and one.state["stage"] == 3
+        assert one.tensors.keys() == other_one.tensors.keys()
+        assert all(torch.equal(tensor, other_one.tensors[key]) for key, tensor in one.tensors.items())
 
 
 def timeless(record: TrialRecord) -> list[Measurement]:
