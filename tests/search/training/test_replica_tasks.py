@@ -116,13 +116,13 @@ def test_the_trial_of_a_finished_group_has_nothing_left_to_train(
 def test_in_float32_scores_are_those_of_the_seed_alone(
     grouped: Any, spec: TrialSpec, data: Any, tmp_path: Path
 ) -> None:
-    """With a look ahead, as a run does: the last digits differ."""
+    """With a look ahead, as a run does: the last digits of weights differ, no row is judged otherwise."""
     replicas = grouped.group(tuned(spec, DISTILLED["soft"]), tmp_path / "group")
     on = Acceleration(lookahead=True, prefetch=True)
     for replica, found in zip(replicas, grouped.together(replicas, data, tmp_path / "a", acceleration=on), strict=True):
         expected = grouped.alone(replica, data, tmp_path / "alone")
-        grouped.assert_close(found, expected, 1e-2)
-        assert grouped.scores(found) == pytest.approx(grouped.scores(expected), abs=5.0)
+        grouped.assert_close(found, expected, 1e-3)
+        assert grouped.scores(found) == pytest.approx(grouped.scores(expected), abs=0.1)
 
 
 def padded(batch: TaskBatch) -> TaskBatch:
