@@ -1,12 +1,14 @@
 """What k seeds of one arm cost as one batched computation (the engine's `ReplicaStage`), against the same seeds in
 separate processes, one per core (one process on a GPU, one seed after another).
 
-Run as `python -m benchmarks.replicas [--kind transfer|distillation] [--figure FILE.png]`. A step is one update of every
-seed as a training does it: drawing the batch, the teacher's forward, student forward and backward, clipping, the
-recipe's optimizer. `transfer` is a step of the last block's phase, `distillation` one of pre-training distillation, at
-the scale's sizes; each seed has its own teacher, student and batches. Both ways run as the engine runs them: with one
-torch thread a process on a CPU, where the batched one computes the next teacher outputs in a second thread. Rounds are
-interleaved; what waits is idle. Nothing is timed before the losses of both ways are equal.
+Run as `python -m benchmarks.replicas [--kind transfer|distillation|fine-tuning] [--figure FILE.png]`. A step is one
+update of every seed as a training does it: drawing the batch, the teacher's forward, student forward and backward,
+clipping, the recipe's optimizer. At the scale's sizes `transfer` is a step of the last block's phase, `distillation`
+one of pre-training distillation, `fine-tuning` one of the first task, on its labels, without a teacher; there batches
+are cut to the longest row of any seed, in a process to each seed's own. Each seed has its own teacher, student and
+batches. Both ways run as the engine runs them: with one torch thread a process on a CPU, where the batched one computes
+the next teacher outputs, or draws the next rows, in a second thread. Rounds are interleaved; what waits is idle.
+Nothing is timed before the losses of both ways are equal.
 """
 
 import argparse
@@ -26,7 +28,7 @@ import numpy as np
 from benchmarks.machine import header, machine
 
 COUNTS = (1, 2, 4, 8, 16)
-KINDS = ("transfer", "distillation")
+KINDS = ("transfer", "distillation", "fine-tuning")
 STEPS = 5
 """Updates between two looks at the clock. With one, processes would wait for each other after every update, as real
 ones do not, and the teacher's outputs for replicas would be computed ahead beside the clock."""
@@ -109,7 +111,8 @@ def batched_step(count: int, scale: Any, kind: str, device: str, folder: Path) -
     from search.training.replica_stage import ReplicaStage
 
     made = [_alone(seed, scale, kind, device, folder) for seed in range(count)]
-    stages, teachers, batches = zip(*made, strict=True)
+    stages, all_teachers, batches = zip(*made, strict=True)
+    teachers = [] if kind == "fine-tuning" else all_teachers
     on_host = [one._replace(device=torch.device("cpu")) for one in batches]
     lookahead = Acceleration(lookahead=device == "cpu" and cores() > 1)
     stage, numbers = ReplicaStage(stages, teachers, on_host, lookahead), _numbers(stages[0], kind)
@@ -123,9 +126,11 @@ def _alone(seed: int, scale: Any, kind: str, device: str, folder: Path) -> Any:
     from benchmarks.transfer_work import benchmark_trial
     from model_zoo.networks import PreTrainingNetwork
     from search.data.prepare import open_data
+    from search.training.fine_tuning import fine_tuning_stage
     from search.training.loop import learn
     from search.training.pretraining import pretraining_stage
     from search.training.stages import Batches
+    from search.training.students import task_network
     from search.training.transfer import transfer_stage
 
     spec = benchmark_trial(scale, folder)
@@ -134,8 +139,12 @@ def _alone(seed: int, scale: Any, kind: str, device: str, folder: Path) -> Any:
     torch.manual_seed(seed)
     student, teacher = (PreTrainingNetwork(one).to(device) for one in (spec.encoder, spec.teacher.encoder))
     teacher.eval().requires_grad_(False)
-    batches = Batches(open_data(folder, spec.data).pretraining, seed, spec.data.length, torch.device(device))
-    if kind == "transfer":
+    data, task = open_data(folder, spec.data), spec.data.tasks[0]
+    batches = Batches(data.pretraining, seed, spec.data.length, torch.device(device))
+    if kind == "fine-tuning":
+        network = task_network(student, task, spec.recipe, seed).to(device)
+        stage = fine_tuning_stage(network, task, data.tasks[task.name]["train"], spec.recipe.fine_tuning, seed)
+    elif kind == "transfer":
         stage = transfer_stage(student, teacher, batches, transfer)
     else:
         stage = pretraining_stage(student, teacher, batches, spec.recipe.pre_training, 0)

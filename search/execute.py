@@ -56,7 +56,7 @@ class Options:
     hang_seconds: float = 300.0
     acceleration: Acceleration = OFF
     replicas: int = 1
-    """How many seeds of an arm are trained as one computation, up to their tasks."""
+    """How many seeds of an arm are trained as one computation."""
 
     def __post_init__(self) -> None:
         for name in ("workers", "replicas"):
@@ -79,7 +79,7 @@ def execute(
 
 
 def train_groups(groups: Sequence[Group], *, workers: int, watcher: Watcher, hang_seconds: float = 300.0) -> None:
-    """Train groups of replicas up to their tasks, each in a process of its own; their trials' jobs go on from there.
+    """Train groups of replicas, each in a process of its own; their trials' jobs go on from what it leaves them.
 
     A group that cannot be trained is given up, and said so: its trials are trained one at a time, from their start.
 

@@ -1,7 +1,7 @@
 """Which trials of a run are trained as one computation, and the work of a worker that does it.
 
-A group ends before its trials' tasks and leaves each an ordinary checkpoint; the trials' own jobs go on from there. How
-seeds are grouped is no part of a trial.
+A group leaves each of its trials an ordinary checkpoint, after the last stage that can be stacked; the trials' own jobs
+go on from there. How seeds are grouped is no part of a trial.
 """
 
 from collections import Counter
@@ -15,9 +15,10 @@ from search.record import set_aside
 from search.run_folder import GROUP_PREFIX
 from search.training.checkpoint import load_checkpoint
 from search.training.loop import Keeper
-from search.training.replicas import Replica, arm_mark, other_members, train_replicas, unfit
+from search.training.replica_fit import arm_mark, unfit, unfit_tasks
+from search.training.replicas import Replica, other_members, train_replicas
 from search.trial import TrialSpec
-from search.worker import Home, Job, Work, drop_bad_checkpoint, teacher_weights, teller
+from search.worker import Home, Job, Work, drop_bad_checkpoint, ensemble_weights, teacher_weights, teller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +63,14 @@ class Group:
         return self.home.run / "checkpoints" / f"{GROUP_PREFIX}{self.fingerprint}.safetensors"
 
     def run(self, channel: Connection, restarts: int) -> str:
-        """Train up to the tasks, inside a worker. The group's checkpoint goes when all trials have theirs."""
+        """Train what can be stacked, inside a worker. The group's checkpoint goes when all trials have theirs."""
         first = self.jobs[0]
         works: list[Work] = [self, *self.jobs]
         for work in works:
             drop_bad_checkpoint(work, channel)
         keeper = Keeper(path=self.checkpoint_path, seconds=first.checkpoint_seconds, tell=teller(channel))
         train_replicas(
-            [Replica(job.spec, teacher_weights(job), Keeper(path=job.checkpoint_path)) for job in self.jobs],
+            [_replica(job) for job in self.jobs],
             open_data(self.home.data, self.spec.data),
             keeper=keeper,
             device=self.device,
@@ -77,6 +78,10 @@ class Group:
         )
         self.checkpoint_path.unlink(missing_ok=True)
         return "complete"
+
+
+def _replica(job: Job) -> Replica:
+    return Replica(job.spec, teacher_weights(job), Keeper(path=job.checkpoint_path), ensemble_weights(job))
 
 
 def planned_groups(jobs: Sequence[Job], replicas: int, say: Callable[[str], None]) -> list[Group]:
@@ -102,7 +107,14 @@ def planned_groups(jobs: Sequence[Job], replicas: int, say: Callable[[str], None
     for reason, count in reasons.items():
         say(f"{count} trials are trained one seed at a time: {reason}")
     parts = [same[place : place + replicas] for same in arms.values() for place in range(0, len(same), replicas)]
-    return [*begun, *(Group(jobs=tuple(part)) for part in parts if len(part) > 1)]
+    groups = [*begun, *(Group(jobs=tuple(part)) for part in parts if len(part) > 1)]
+    on_their_own = Counter[str]()
+    for group in groups:
+        on_their_own[unfit_tasks(group.spec)] += len(group.jobs)
+    for reason, count in on_their_own.items():
+        if reason:
+            say(f"{count} trials are fine-tuned one seed at a time: {reason}")
+    return groups
 
 
 def _begun(jobs: Sequence[Job], replicas: int, say: Callable[[str], None]) -> list[Group]:

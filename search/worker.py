@@ -194,7 +194,7 @@ def _trained(job: Job, channel: "connection.Connection", restarts: int) -> Trial
         open_data(job.home.data, job.spec.data),
         keeper=keeper,
         teacher_weights=teacher_weights(job),
-        ensemble_weights=[_weights_of(job, teacher) for teacher in job.spec.ensemble],
+        ensemble_weights=ensemble_weights(job),
         device=job.device,
         acceleration=acceleration,
     )
@@ -269,6 +269,11 @@ def _memory(replicas: int) -> tuple[Measurement, ...]:
 def teacher_weights(job: Job) -> dict[str, Tensor] | None:
     """Weights of the teacher, where the trial has one."""
     return None if job.spec.teacher is None else _weights_of(job, job.spec.teacher)
+
+
+def ensemble_weights(job: Job) -> list[dict[str, Tensor]]:
+    """Weights of the trial's further teachers, in their order."""
+    return [_weights_of(job, teacher) for teacher in job.spec.ensemble]
 
 
 def _weights_of(job: Job, teacher: TrialSpec | GivenTeacher) -> dict[str, Tensor]:

@@ -201,8 +201,8 @@ def run(
     max_latency_ms
         A cap: the front holds what takes at most so many milliseconds, and the report says how surely.
     replicas
-        Seeds of an arm that are trained as one computation up to their tasks. It changes the last digits of results;
-        trial files say so. On two cores it was measured not to pay (benchmarks/replicas.py).
+        Seeds of an arm that are trained as one computation. It changes the last digits of results; trial
+        files say so. On two cores it was measured not to pay (benchmarks/replicas.py).
     profile
         A file of `thinbert measure --profile-space`: latency is predicted, and measured for the front at the end.
     until_decided

@@ -14,8 +14,8 @@ from search.data.spec import TaskSpec
 from search.data.tasks import TaskSplit
 from search.record import Interval, Measurement
 from search.seeds import stream_seed
-from search.training.fine_tuning import task_tensors
 from search.training.loop import DivergedError
+from search.training.task_rows import task_tensors
 
 BATCH_SIZE = 256
 SECONDARY = {"f1": ("accuracy",), "span_f1": ("exact_match",), "spearman": ("pearson",)}

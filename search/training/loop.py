@@ -59,6 +59,8 @@ class Position:
     """Processor seconds spent by earlier processes on this training."""
     replicas: int = 1
     """How many seeds were trained as one computation so far, this one included (`search/training/replicas.py`)."""
+    replica_stages: int = 0
+    """The stages that they were trained in so, from the first on."""
     diverged: str = ""
     """Where it diverged among its replicas; "" where it did not."""
 

@@ -40,6 +40,10 @@ def check_ranks(spec: TrialSpec, count: int) -> None:
         "the triple loss": recipe.pre_training.triple is not None,
         "an intermediate stage": distillation is not None and distillation.intermediate is not None,
         "squared_error": distillation is not None and distillation.logits == "squared_error",
+        # A mean over the positions up to a part's own longest row.
+        "the prediction loss of a span": distillation is not None
+        and distillation.logits == "prediction"
+        and any(task.kind == "span" for task in spec.data.tasks),
         "a loss of one's own": recipe.pre_training.own_loss is not None
         or (recipe.knowledge_transfer is not None and recipe.knowledge_transfer.own_loss is not None),
     }

@@ -6,22 +6,23 @@ each replica's own. Knows nothing of checkpoints and outcomes; those are `search
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._pytree import tree_map
 
-from model_zoo.networks import PreTrainingNetwork
 from search.training.acceleration import OFF, Acceleration
 from search.training.checkpoint import optimizer_tensors, restore_optimizer
 from search.training.lamb import Lamb
 from search.training.lookahead import ahead
 from search.training.precision import autocast
+from search.training.replica_parts import parts_of
 from search.training.stacked import clip_each, stack, unstack
-from search.training.stages import TENSORS, Batch, Batches, Stage
-from search.training.teacher_outputs import Wanted, from_tensors, teach, to_tensors
+from search.training.stages import Batches, Stage
 
 
 def batched_attention() -> contextlib.AbstractContextManager[Any]:
@@ -38,28 +39,27 @@ class ReplicaStage:
     Args:
         stages: the same stage of every replica, as it would be trained alone; the first lends its code to all.
         teachers: of every replica; empty where none is asked.
-        batches: of every replica, on the CPU.
+        batches: of the corpus, of every replica, on the CPU; a stage of a task reads none of them.
         acceleration: lookahead, prefetch and precision count.
     """
 
     def __init__(
         self,
         stages: Sequence[Stage],
-        teachers: Sequence[PreTrainingNetwork],
+        teachers: Sequence[nn.Module],
         batches: Sequence[Batches],
         acceleration: Acceleration = OFF,
     ) -> None:
-        self.stage, self.acceleration, self.batches = stages[0], acceleration, batches
-        assert self.stage.objective is not None
-        self.objective = self.stage.objective
+        self.stage, self.acceleration = stages[0], acceleration
+        self.parts = parts_of(stages, batches)
         self.networks = [stage.network for stage in stages]
         self.stage.network.train(self.stage.dropout)
         self.weights, self.taught_by = stack(self.networks), stack(teachers) if teachers else {}
         self.device = next(iter(self.weights.values())).device
         self.optimizer = _stacked_optimizer(self.stage, self.weights)
-        self.student = _Asked(self.stage.network, self.objective.value)
-        self.teacher = _Asked(teachers[0], _taught(teachers[0])) if teachers else None
-        stop = self.objective.updates.stop
+        self.student = _Asked(self.stage.network, self.parts.value)
+        self.teacher = teachers[0] if teachers else None
+        stop = self.parts.updates.stop
         self.batch_of = ahead(self._batch, stop) if acceleration.prefetch else self._batch
         self.target_of = ahead(self._target, stop) if acceleration.lookahead else self._target
 
@@ -72,13 +72,13 @@ class ReplicaStage:
         for group, rate in zip(self.optimizer.param_groups, self.stage.rates(step), strict=True):
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        if self.objective.prepare is not None:
-            self.objective.prepare(step)
+        if self.parts.prepare is not None:
+            self.parts.prepare(step)
             self._take_over_frozen()
-        batch, taught = self.target_of(self.objective.updates[step])
+        batch, taught = self.target_of(self.parts.updates[step])
 
-        def loss(weights: dict[str, Tensor], own: dict[str, Tensor], other: dict[str, Tensor]) -> Any:
-            return self.student.with_weights(weights, step, _one_batch(own), self._answers(step, other))
+        def loss(weights: dict[str, Tensor], own: Any, answers: Any) -> Any:
+            return self.student.with_weights(weights, step, own, answers)
 
         with autocast(self.acceleration.precision, self.device):
             losses = torch.vmap(loss)(self.weights, batch, taught)
@@ -110,50 +110,23 @@ class ReplicaStage:
             for weight, parameter in zip(group["params"], own["params"], strict=True):
                 weight.requires_grad_(parameter.requires_grad)
 
-    def _wanted(self, update: int) -> Wanted:
-        return Wanted() if self.objective.wanted is None else self.objective.wanted(update)
-
-    def _answers(self, step: int, tensors: Mapping[str, Tensor]) -> Any:
-        return from_tensors(tensors, 0, self._wanted(self.objective.updates[step]))
-
-    def _batch(self, update: int) -> dict[str, Tensor]:
+    def _batch(self, update: int) -> Any:
         """Every replica's batch of one update, stacked, on the device."""
-        found = stacked_batch([one.get(update, self.objective.batch_size) for one in self.batches])
-        if self.acceleration.prefetch and self.device.type == "cuda":
-            return {name: one.pin_memory().to(self.device, non_blocking=True) for name, one in found.items()}
-        return {name: one.to(self.device) for name, one in found.items()}
+        return tree_map(self._moved, self.parts.batch(update))
 
-    def _target(self, update: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def _moved(self, tensor: Tensor) -> Tensor:
+        if self.acceleration.prefetch and self.device.type == "cuda" and not tensor.is_cuda:
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+    def _target(self, update: int) -> tuple[Any, Any]:
         """Batch and teacher outputs of one update."""
-        batch, wanted = self.batch_of(update), self._wanted(update)
-        if self.teacher is None or wanted == Wanted():
+        batch, asked = self.batch_of(update), self.parts.answers(update)
+        if self.teacher is None or asked is None:
             return batch, {}
-        teacher = self.teacher
-
-        def answers(weights: dict[str, Tensor], own: dict[str, Tensor]) -> Any:
-            return teacher.with_weights(weights, _one_batch(own), wanted)
-
+        teacher = _Asked(self.teacher, partial(asked, self.teacher))
         with torch.no_grad(), autocast(self.acceleration.precision, self.device):
-            return batch, torch.vmap(answers)(self.taught_by, batch)
-
-
-def stacked_batch(batches: Sequence[Batch]) -> dict[str, Tensor]:
-    """The fields of several batches, each (replicas, ...); masked positions are filled up to the largest number."""
-    most = max(len(batch.masked_positions) for batch in batches)
-
-    def filled(name: str, batch: Batch) -> Tensor:
-        tensor: Tensor = getattr(batch, name)
-        if name not in ("masked_positions", "masked_labels"):
-            return tensor
-        return nn.functional.pad(tensor, (0, most - len(tensor)))
-
-    counts = torch.tensor([len(batch.masked_positions) for batch in batches])
-    real = torch.arange(most) < counts.unsqueeze(1)
-    return {name: torch.stack([filled(name, batch) for batch in batches]) for name in TENSORS} | {"masked_real": real}
-
-
-def _one_batch(fields: Mapping[str, Tensor]) -> Batch:
-    return Batch._make((*(fields[name] for name in TENSORS), 1.0, 1.0, fields["masked_real"]))
+            return batch, torch.vmap(teacher.with_weights)(self.taught_by, batch)
 
 
 class _Asked(nn.Module):
@@ -171,10 +144,6 @@ class _Asked(nn.Module):
     def with_weights(self, weights: Mapping[str, Tensor], *given: Any) -> Any:
         """The same with other weights in the network, by their names there."""
         return functional_call(self, {f"network.{name}": tensor for name, tensor in weights.items()}, given)
-
-
-def _taught(teacher: PreTrainingNetwork) -> Callable[[Batch, Wanted], dict[str, Tensor]]:
-    return lambda batch, wanted: to_tensors(teach(teacher, batch, wanted), 0)
 
 
 def _stacked_optimizer(stage: Stage, weights: Mapping[str, Tensor]) -> torch.optim.Optimizer:

@@ -1,37 +1,34 @@
-"""Replicas: several seeds of one trial, whose stages before the tasks are trained as one computation.
+"""Replicas: several seeds of one trial, trained as one computation.
 
 Weights, optimizer state and teachers are stacked along a first dimension, and a stage's own objective runs under
 torch.vmap, so that every operation covers all replicas. Nothing is computed across that dimension: batches, teacher,
 gradient norm, trust ratios and outcome are each replica's own, and a replica differs from the same seed trained alone
-by rounding only. Tasks are no part of it: a group ends by leaving every trial an ordinary checkpoint, from which
-`search.training.train.train` goes on, one seed at a time. Teacher outputs are computed, never kept.
+by rounding only. Fine-tuned networks are scored one seed after another. A group ends by leaving every trial an ordinary
+checkpoint, from which `search.training.train.train` goes on: to its outcome, or to its tasks where those cannot be
+stacked (`search/training/replica_fit.py`). Teacher outputs are computed, never kept.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from model_zoo.bilstm_config import BiLSTMConfig
-from model_zoo.networks import PreTrainingNetwork
 from search.data.prepare import OpenData
 from search.fingerprint import fingerprint
-from search.study import at_seed
 from search.training.acceleration import OFF, Acceleration
 from search.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from search.training.loop import Keeper, Position, divergence, from_state, log_loss, save, to_state
+from search.training.loop import DivergedError, Keeper, Position, divergence, from_state, log_loss, save, to_state
 from search.training.planned import PlannedStage, planned_stages
+from search.training.replica_fit import check_replicas, unfit_tasks
 from search.training.replica_stage import ReplicaStage, batched_attention
-from search.training.stacked import stack, unstack
+from search.training.stacked import stack
 from search.training.stages import Batches, Stage
+from search.training.task_rows import TaskObjective
 from search.training.train import Training
 from search.trial import TrialSpec
-
-COMMON_SEED = 2**31
-"""What trials are compared at: so large that an ensemble's seeds, which keep their distance, stay above 0."""
 
 
 class Replica(NamedTuple):
@@ -41,47 +38,8 @@ class Replica(NamedTuple):
     teacher_weights: Mapping[str, Tensor] | None
     keeper: Keeper
     """Of the trial itself: where the group leaves its checkpoint."""
-
-
-def unfit(spec: TrialSpec, acceleration: Acceleration = OFF) -> str:
-    """Why a trial cannot be trained as one of several replicas, in a few words; "" where it can."""
-    if isinstance(spec.student, BiLSTMConfig):
-        return "a BiLSTM has no stage before its tasks"
-    transfer, pre_training = spec.recipe.knowledge_transfer, spec.recipe.pre_training
-    auxiliary = transfer is not None and transfer.strategy == "auxiliary"
-    on_labels = pre_training.steps > 0 and not pre_training.distils and not auxiliary
-    encoders = [spec.student, *(teacher.encoder for teacher in spec.teachers)]
-    reasons = {
-        "dropout, which training on labels has, is drawn for one seed at a time": on_labels
-        and max(spec.student.hidden_dropout, spec.student.attention_dropout) > 0,
-        "the triple loss reads another number of tokens in every seed's batch": pre_training.triple is not None,
-        "a loss of one's own is given one seed's tensors": pre_training.own_loss is not None
-        or (transfer is not None and transfer.own_loss is not None),
-        "a feed-forward of one's own is given one seed's tensors": any(
-            encoder.feed_forward != "dense" for encoder in encoders
-        ),
-        "compiled blocks have one seed's weights": acceleration.compiled != "nothing",
-        "several processes train one seed": acceleration.ranks.size > 1,
-    }
-    return next((reason for reason, holds in reasons.items() if holds), "")
-
-
-def check_replicas(specs: Sequence[TrialSpec], acceleration: Acceleration = OFF) -> None:
-    """Raises ValueError unless the trials are one trial with different seeds, of a kind that can be stacked."""
-    if len({fingerprint(spec) for spec in specs}) < len(specs) or len({arm_mark(spec) for spec in specs}) != 1:
-        seeds = ", ".join(str(spec.seed) for spec in specs)
-        raise ValueError(
-            f"replicas are one trial with different seeds, got {len(specs)} trials of seeds {seeds} that are not; "
-            "train them one at a time"
-        )
-    reason = unfit(specs[0], acceleration)
-    if reason:
-        raise ValueError(f"replicas are trained as one computation, got trials that cannot be: {reason}; use 1 replica")
-
-
-def arm_mark(spec: TrialSpec) -> str:
-    """What trials that differ in nothing but their seed have in common."""
-    return fingerprint(at_seed(spec, COMMON_SEED))
+    ensemble_weights: Sequence[Mapping[str, Tensor]] = ()
+    """Of the spec's further teachers, in their order."""
 
 
 def train_replicas(
@@ -92,7 +50,7 @@ def train_replicas(
     device: str = "cpu",
     acceleration: Acceleration = OFF,
 ) -> None:
-    """Train what comes before the tasks, or go on from the group's checkpoint; on the CPU the same bit for bit.
+    """Train all stages that can be stacked, or go on from the group's checkpoint; on the CPU the same bit for bit.
 
     Afterwards every replica's own keeper has a checkpoint; of one that diverged it says where.
 
@@ -105,14 +63,14 @@ def train_replicas(
         ValueError: the trials are no replicas of each other, or the checkpoint is corrupted or of other trials.
     """
     check_replicas([replica.spec for replica in replicas], acceleration)
-    with torch.random.fork_rng(devices=[]), batched_attention():
+    with torch.random.fork_rng(devices=[]):
         group = _Group(replicas, data, keeper, torch.device(device), acceleration)
         group.run()
         group.hand_over()
 
 
 class _Group:
-    """The replicas in progress: their trainings, and one position for each. Private: `train_replicas` is the
+    """The replicas in progress: their trainings, each with its position. Private: `train_replicas` is the
     interface."""
 
     def __init__(
@@ -128,53 +86,71 @@ class _Group:
         self.trainings = [Training(one.spec, data, one.keeper, one.teacher_weights, device, OFF) for one in replicas]
         cpu = torch.device("cpu")
         self.batches = [Batches(data.pretraining, spec.seed, spec.data.length, cpu) for spec in self.specs]
-        self.positions = [Position() for _ in replicas]
-        for training in self.trainings:  # a trial that the group has been left for already starts anew with it
+        for replica, training in zip(replicas, self.trainings, strict=True):
+            training.ensemble_weights = replica.ensemble_weights
+            # A trial that the group has been left for already starts anew with it.
             training.position, training.checkpoint = Position(), None
+        with_tasks = not unfit_tasks(self.specs[0])
+        self.planned = [stage for stage in planned_stages(self.specs[0]) if with_tasks or not stage.tasks]
         self.stage = self.step = 0
         self.seconds, self.saved = 0.0, dict[str, Tensor]()
         if keeper.path.exists():
             self._load()
 
     def run(self) -> None:
-        """All stages before the tasks that are not done yet."""
-        planned = [stage for stage in planned_stages(self.specs[0]) if not stage.tasks]
-        for index in range(self.stage, len(planned)):
-            self._run_stage(planned[index])
+        """All stages that can be stacked and are not done yet, until every replica has diverged."""
+        for planned in self.planned[self.stage :]:
+            if any(self._healthy()):
+                self._run_stage(planned)
 
     def hand_over(self) -> None:
         """Leave every trial its own checkpoint, as if it had come so far alone, with its share of the time."""
         share = self._seconds() / len(self.replicas)
-        for replica, training, position in zip(self.replicas, self.trainings, self.positions, strict=True):
-            position.replicas, position.seconds = len(self.replicas), share
+        for replica, training in zip(self.replicas, self.trainings, strict=True):
+            position = training.position
+            position.replicas, position.replica_stages = len(self.replicas), len(self.planned)
+            position.seconds = share
             networks = {} if position.diverged else training.others()
             save(replace(replica.keeper, started=time.process_time()), position, networks, None)
 
+    def _healthy(self) -> Iterator[Training]:
+        return (training for training in self.trainings if not training.position.diverged)
+
     def _run_stage(self, planned: PlannedStage) -> None:
         stages = [training.stage(planned) for training in self.trainings]
-        teachers = [training.teacher for training in self.trainings if training.teacher is not None]
-        current = ReplicaStage(stages, teachers, self.batches, self.acceleration)
+        current = ReplicaStage(stages, self._teachers(stages), self.batches, self.acceleration)
         if self.step:
             current.restore(self.saved)
-        self.saved, last_save = {}, time.monotonic()
-        while self.step < stages[0].steps and any(not position.diverged for position in self.positions):
+        self.saved = {}
+        with batched_attention():
+            self._update(stages, current)
+        current.write_back()
+        for training, stage in zip(self.trainings, stages, strict=True):
+            self._finish(training, planned, stage)
+        self.stage, self.step = self.stage + 1, 0
+        self._save(self._others())
+
+    def _update(self, stages: Sequence[Stage], current: ReplicaStage) -> None:
+        """The updates of a stage that are not done yet."""
+        last_save = time.monotonic()
+        while self.step < stages[0].steps and any(self._healthy()):
             self._note(stages[0], *current.step(self.step))
             self.step += 1
             if time.monotonic() - last_save >= self.keeper.seconds:
-                self._save(current.tensors())
+                self._save(current.tensors() | self._others(stages))
                 last_save = time.monotonic()
-            self.keeper.tell(stages[0].name, max(position.updates for position in self.positions))
-        current.write_back()
-        self.stage, self.step = self.stage + 1, 0
-        for position in self.positions:
-            if not position.diverged:
-                position.stage, position.step = self.stage, 0
-        weights = stack([_network(training) for training in self.trainings])
-        self._save({f"pretrained/{name}": tensor for name, tensor in weights.items()})
+            self._tell(stages[0])
+
+    def _teachers(self, stages: Sequence[Stage]) -> list[nn.Module]:
+        """Of every replica: fine-tuned on the stage's task, or pre-trained."""
+        on_tasks = [stage.objective for stage in stages if isinstance(stage.objective, TaskObjective)]
+        found = [one.teacher for one in on_tasks] if on_tasks else [training.teacher for training in self.trainings]
+        return [teacher for teacher in found if teacher is not None]
 
     def _note(self, stage: Stage, losses: Sequence[float], norms: Sequence[float]) -> None:
         """Every replica's loss, or where it diverged: that ends it, as it ends a training alone."""
-        for position, loss, norm in zip(self.positions, losses, norms, strict=True):
+        for training, loss, norm in zip(self.trainings, losses, norms, strict=True):
+            position = training.position
             if position.diverged:
                 continue
             position.diverged = divergence(stage, self.step, loss=loss, norm=norm)
@@ -183,6 +159,30 @@ class _Group:
                 position.step += 1
                 position.updates += 1
 
+    def _finish(self, training: Training, planned: PlannedStage, stage: Stage) -> None:
+        """Score what a replica has been fine-tuned on; logits that are not finite end it, as they end it alone."""
+        if training.position.diverged:
+            return
+        try:
+            training.finish(planned, stage)
+        except DivergedError as error:
+            training.position.diverged = str(error)
+        if planned.tasks:  # several networks to score take their time, and a silent worker is taken for dead
+            self._tell(stage)
+
+    def _tell(self, stage: Stage) -> None:
+        self.keeper.tell(stage.name, max(training.position.updates for training in self.trainings))
+
+    def _others(self, stages: Sequence[Stage] | None = None) -> dict[str, Tensor]:
+        """The replicas' networks that are no part of the current stage, stacked, as `_load` reads them."""
+        current = [None] * len(self.trainings) if stages is None else [stage.network for stage in stages]
+        found = [training.others(own) for training, own in zip(self.trainings, current, strict=True)]
+        return {
+            f"{name}/{key}": tensor
+            for name in found[0]
+            for key, tensor in stack([networks[name] for networks in found]).items()
+        }
+
     def _save(self, tensors: dict[str, Tensor]) -> None:
         state = {
             "replicas": [fingerprint(spec) for spec in self.specs],
@@ -190,7 +190,7 @@ class _Group:
             "stage": self.stage,
             "step": self.step,
             "seconds": self._seconds(),
-            "positions": [to_state(position) for position in self.positions],
+            "positions": [to_state(training.position) for training in self.trainings],
         }
         save_checkpoint(self.keeper.path, Checkpoint(tensors, state))
 
@@ -200,10 +200,11 @@ class _Group:
             got = f"those of seeds {', '.join(str(spec.seed) for spec in self.specs)}"
             raise ValueError(other_members(self.keeper.path.name, state["seeds"], got))
         self.stage, self.step, self.seconds = state["stage"], state["step"], state["seconds"]
-        self.positions = [from_state(position) for position in state["positions"]]
-        if not self.step:
-            weights = {name.removeprefix("pretrained/"): tensor for name, tensor in self.saved.items()}
-            unstack(weights, [_network(training) for training in self.trainings])
+        networks = {name: each for name, each in self.saved.items() if not name.startswith(("current/", "optimizer/"))}
+        for index, (training, position) in enumerate(zip(self.trainings, state["positions"], strict=True)):
+            training.position = from_state(position)
+            own = Checkpoint({name: each[index] for name, each in networks.items()}, {})
+            training.restore_finished(own, self.planned[: self.stage])
 
     def _seconds(self) -> float:
         return self.seconds + time.process_time() - self.keeper.started
@@ -222,8 +223,3 @@ def other_members(name: str, seeds: Sequence[int], got: str) -> str:
         f"a replica group goes on with the trials that it began with, those of seeds {began}, got {got}; run with "
         f"--replicas {len(seeds)}, or delete checkpoints/{name}"
     )
-
-
-def _network(training: Training) -> PreTrainingNetwork:
-    assert training.network is not None
-    return training.network

@@ -13,6 +13,7 @@ from search.training.acceleration import ALONE, OFF, Acceleration, Ranks
 from search.training.lamb import Lamb
 from search.training.lookahead import ahead
 from search.training.schedules import warmup_linear, warmup_polynomial
+from search.training.task_rows import TaskObjective
 from search.training.teacher_outputs import Taught, Wanted
 
 
@@ -28,8 +29,8 @@ class Stage(NamedTuple):
     dropout: bool
     clip_norm: float
     ranks: Ranks = ALONE
-    objective: "Objective | None" = None
-    """What `loss` is made of; None in the stages of tasks."""
+    objective: "Objective | TaskObjective | None" = None
+    """What `loss` is made of; None where replicas cannot compute it as one."""
 
 
 class Batch(NamedTuple):

@@ -1,7 +1,9 @@
 """Losses of a task's kinds: against labels, and against a teacher's fine-tuned network of the same task."""
 
+from typing import NamedTuple
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from model_zoo.bilstm_task import BiLSTMTask
@@ -11,10 +13,7 @@ from search.distillation.logits import logit_regression_loss, soft_logits_loss
 from search.distillation.patient import patient_loss
 from search.distillation.tinybert import prediction_loss
 from search.recipe import TaskDistillation
-from search.training.teacher_network import TaskEnsemble
-
-Inputs = tuple[Tensor, Tensor, Tensor]
-"""Token ids, mask (True: real token) and token types."""
+from search.training.task_rows import TaskBatch
 
 
 def task_loss(task: TaskSpec, logits: Tensor, labels: Tensor) -> Tensor:
@@ -29,29 +28,47 @@ def task_loss(task: TaskSpec, logits: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(logits, labels)
 
 
-def distilled_loss(
-    network: TaskNetwork | BiLSTMTask,
-    teacher: TaskNetwork | TaskEnsemble,
-    task: TaskSpec,
-    recipe: TaskDistillation,
-    inputs: Inputs,
-    labels: Tensor,
-) -> Tensor:
-    """(1 - teacher_share) x labels + teacher_share x logits, and the patient states where the recipe has them."""
+class Answers(NamedTuple):
+    """What a student copies of its teacher on one batch."""
+
+    logits: Tensor
+    states: Tensor | tuple[()] = ()
+    """The first token's state in the matched blocks, (layers, batch, width); empty without patient states."""
+
+
+def teacher_answers(teacher: nn.Module, recipe: TaskDistillation, batch: TaskBatch) -> Answers:
+    """The teacher's part of a distilled loss."""
     if recipe.patient is None:
-        with torch.no_grad():
-            target = teacher(*inputs)
-        return mixed_loss(task, recipe, network(*inputs), target, inputs[1], labels)
-    assert isinstance(network, TaskNetwork) and isinstance(teacher, TaskNetwork)
-    with torch.no_grad():
-        teacher_maps = teacher.encoder(*inputs).feature_maps
-        target = task_logits(teacher.head, teacher_maps[-1], inputs[1])
-    maps = network.encoder(*inputs).feature_maps
-    logits = task_logits(network.head, maps[-1], inputs[1])
-    loss = mixed_loss(task, recipe, logits, target, inputs[1], labels)
+        return Answers(teacher(*batch.inputs))
+    assert isinstance(teacher, TaskNetwork)
+    maps = teacher.encoder(*batch.inputs).feature_maps
+    states = torch.stack([maps[block][:, 0] for block in recipe.patient.layer_map])
+    return Answers(task_logits(teacher.head, maps[-1], batch.mask), states)
+
+
+def tuning_loss(
+    network: TaskNetwork | BiLSTMTask,
+    task: TaskSpec,
+    recipe: TaskDistillation | None,
+    batch: TaskBatch,
+    answers: Answers | None,
+) -> Tensor:
+    """Labels alone, or (1 - teacher_share) x labels + teacher_share x logits, and patient states where asked for.
+
+    Args:
+        answers: of the teacher; needed where the recipe distils.
+    """
+    if recipe is None:
+        return task_loss(task, network(*batch.inputs), batch.labels)
+    assert answers is not None
+    if recipe.patient is None:
+        return mixed_loss(task, recipe, network(*batch.inputs), answers.logits, batch.mask, batch.labels)
+    assert isinstance(network, TaskNetwork) and isinstance(answers.states, Tensor)
+    maps = network.encoder(*batch.inputs).feature_maps
+    logits = task_logits(network.head, maps[-1], batch.mask)
+    loss = mixed_loss(task, recipe, logits, answers.logits, batch.mask, batch.labels)
     states = torch.stack([feature_map[:, 0] for feature_map in maps[:-1]])  # (layers, batch, width)
-    matched = torch.stack([teacher_maps[block][:, 0] for block in recipe.patient.layer_map])
-    return loss + recipe.patient.factor * patient_loss(states, matched)
+    return loss + recipe.patient.factor * patient_loss(states, answers.states)
 
 
 def mixed_loss(
@@ -74,13 +91,23 @@ def _logits_loss(task: TaskSpec, recipe: TaskDistillation, logits: Tensor, targe
     if task.kind == "regression":
         return logit_regression_loss(logits, target)
     if recipe.logits == "squared_error":
-        # A span's padding holds the same number in both networks and must not thin out the mean.
         return (
-            logit_regression_loss(logits[mask], target[mask])
+            _span_regression_loss(logits, target, mask)
             if task.kind == "span"
             else logit_regression_loss(logits, target)
         )
-    if task.kind == "span":
-        logits, target = (part.transpose(1, 2).flatten(0, 1) for part in (logits, target))  # (batch * 2, seq)
-    loss = soft_logits_loss if recipe.logits == "soft" else prediction_loss
-    return loss(logits, target, recipe.temperature)
+    if task.kind != "span":
+        loss = soft_logits_loss if recipe.logits == "soft" else prediction_loss
+        return loss(logits, target, recipe.temperature)
+    logits, target = (part.transpose(1, 2).flatten(0, 1) for part in (logits, target))  # (batch * 2, seq)
+    if recipe.logits == "soft":
+        return soft_logits_loss(logits, target, recipe.temperature)
+    # The prediction loss is a mean over its classes: the positions up to the longest row, even where a batch is longer
+    # because another replica's is.
+    return prediction_loss(logits, target, recipe.temperature) * (mask.shape[1] / mask.sum(1).max())
+
+
+def _span_regression_loss(logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """The mean over real tokens: padding holds the same number in both networks and must not thin it out."""
+    difference = torch.where(mask[:, :, None], logits - target.detach(), 0.0)
+    return difference.square().sum() / (2 * mask.sum())

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model_zoo.encoder import EncoderOutput
 from model_zoo.networks import MultiTaskNetwork, TaskNetwork
 from search.data.spec import TaskSpec
 from search.data.tasks import TaskSplit
@@ -13,9 +14,9 @@ from search.recipe import FineTuning, KnowledgeTransfer
 from search.seeds import stream_seed
 from search.training.acceleration import ALONE, Ranks
 from search.training.block_losses import teaching
-from search.training.fine_tuning import task_batches
 from search.training.stages import Projected, Stage, groups_by_depth, make_optimizer, scheduled_rates
 from search.training.task_losses import mixed_loss, task_loss
+from search.training.task_rows import TaskBatch, TaskObjective, TaskRows
 from search.training.teacher_network import TaskEnsemble
 from search.training.transfer import encoder_groups
 
@@ -32,24 +33,27 @@ def intermediate_stage(
     """The blocks copy those of the fine-tuned teacher on the task's rows; the head waits (TinyBERT, task stage 1)."""
     taught = teaching(recipe, network.encoder, projection)
     groups = encoder_groups(network.encoder, recipe, projection)
-    batches = task_batches(task, split, recipe.batch_size, seed, next(network.parameters()).device)
+    rows = TaskRows(task, split, recipe.batch_size, seed, next(network.parameters()).device)
 
-    def loss(step: int) -> Tensor:
-        batch = batches(step)
-        with torch.no_grad():
-            target = taught.outputs(teacher.encoder, batch.inputs, max(taught.layer_map) + 1)
+    def answers(asked: nn.Module, batch: TaskBatch) -> EncoderOutput:
+        assert isinstance(asked, TaskNetwork)
+        return taught.outputs(asked.encoder, batch.inputs, max(taught.layer_map) + 1)
+
+    def value(batch: TaskBatch, target: EncoderOutput) -> Tensor:
         output = taught.outputs(network.encoder, batch.inputs, len(network.encoder.blocks))
         return taught.mean_loss(output, target, batch.mask)
 
+    objective = TaskObjective(rows, value, teacher, answers)
     return Stage(
         f"intermediate/{task.name}",
         recipe.steps,
         network if projection is None else Projected(network, projection),
         make_optimizer(groups, recipe.optimizer),
         scheduled_rates(recipe.optimizer, recipe.steps, groups),
-        loss,
+        objective.loss,
         False,
         recipe.optimizer.clip_norm,
+        objective=objective,
     )
 
 
@@ -74,13 +78,13 @@ def multi_task_stage(
     """
     groups = groups_by_depth(network, network.encoder, recipe.optimizer)
     device = next(network.parameters()).device
-    batches = [task_batches(task, splits[task.name], recipe.batch_size, seed, device, ranks) for task in tasks]
+    rows = [TaskRows(task, splits[task.name], recipe.batch_size, seed, device, ranks) for task in tasks]
     steps = recipe.steps * len(tasks)
 
     def loss(step: int) -> Tensor:
         turn, place = divmod(step, len(tasks))
         chosen = turn_order(len(tasks), turn, seed)[place]
-        batch = batches[chosen](turn)
+        batch = rows[chosen].batch(turn)
         if recipe.distillation is None:
             return task_loss(tasks[chosen], network(chosen, *batch.inputs), batch.labels)
         with torch.no_grad():  # before the student, whose maps need the room that a teacher's take in passing

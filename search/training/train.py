@@ -15,6 +15,7 @@ from search.recipe import KnowledgeTransfer
 from search.record import CurvePoint, Measurement
 from search.seeds import stream_seed
 from search.training.acceleration import OFF, Acceleration, check_device
+from search.training.checkpoint import Checkpoint
 from search.training.compiling import compile_blocks, in_graphs
 from search.training.evaluate import evaluate, mean_scores
 from search.training.fine_tuning import fine_tuning_stage
@@ -61,7 +62,7 @@ class Outcome:
     weights: dict[str, Tensor]
     """`pretrained/...` (not of a BiLSTM) and `tasks/<name>/...`."""
     replicas: int = 1
-    """How many seeds were trained as one computation before the tasks, this one included."""
+    """How many seeds were trained as one computation, this one included."""
 
 
 def train(
@@ -152,7 +153,7 @@ class Training:
             raise DivergedError(self.position.diverged)
         steps, ranks = planned_stages(self.spec), self.acceleration.ranks
         if self.checkpoint is not None:
-            self._restore_finished(steps)
+            self.restore_finished(self.checkpoint, steps[: self.position.stage])
         for index in range(self.position.stage, len(steps)):
             stage = self.stage(steps[index])
             assert (stage.name, stage.steps) == (steps[index].name, steps[index].updates)
@@ -166,7 +167,7 @@ class Training:
                 torch.manual_seed(stream_seed(self.spec.seed, "dropout", steps[index].stream))
             self.checkpoint = None
             run_stage(stage, self.position, self.keeper, self.others(stage.network))
-            self._finish(steps[index], stage)
+            self.finish(steps[index], stage)
             save(self.keeper, self.position, self.others(), None)
 
     def outcome(self) -> Outcome:
@@ -252,7 +253,8 @@ class Training:
             fast_products(each, self.acceleration, self.device)
         return TaskEnsemble(found, task) if self.spec.ensemble else found[0]
 
-    def _finish(self, planned: PlannedStage, stage: Stage) -> None:
+    def finish(self, planned: PlannedStage, stage: Stage) -> None:
+        """Score a trained stage's tasks and go to the next stage. Raises DivergedError where logits are not finite."""
         if isinstance(stage.network, MultiTaskNetwork):
             networks = [self.tasks[task.name] for task in planned.tasks]
             separate(stage.network, [each for each in networks if isinstance(each, TaskNetwork)])
@@ -273,27 +275,27 @@ class Training:
             if not any(id(part) in inside for part in network.modules())
         }
 
-    def _restore_finished(self, steps: Sequence[PlannedStage]) -> None:
+    def restore_finished(self, checkpoint: Checkpoint, finished: Sequence[PlannedStage]) -> None:
         """Networks of the stages before the saved one; what the saved stage was training comes with the stage."""
-        assert self.checkpoint is not None
         if self.network is not None:
-            self._restore(self.network, "pretrained")
-        for planned in steps[: self.position.stage]:
-            for task in planned.tasks:
-                if task.name not in self.tasks:
-                    network = self.tasks[task.name] = self._task_network(task)
-                    self._restore(network, f"tasks/{task.name}")
+            _restore(self.network, "pretrained", checkpoint)
+        for task in (task for planned in finished for task in planned.tasks):
+            if task.name not in self.tasks:
+                network = self.tasks[task.name] = self._task_network(task)
+                _restore(network, f"tasks/{task.name}", checkpoint)
 
-    def _restore(self, network: nn.Module, name: str) -> None:
-        assert self.checkpoint is not None
-        if any(key.startswith(f"{name}/") for key in self.checkpoint.tensors):
-            restore(network, name, self.checkpoint)
+
+def _restore(network: nn.Module, name: str, checkpoint: Checkpoint) -> None:
+    if any(key.startswith(f"{name}/") for key in checkpoint.tensors):
+        restore(network, name, checkpoint)
 
 
 def _train_seconds(training: Training) -> list[Measurement]:
     seconds = seconds_spent(training.position, training.keeper)
     clock = "processor time of training and scoring, without start-up and without work lost to a crash"
-    if training.position.replicas > 1:
-        clock += f"; an equal share of what {training.position.replicas} seeds took as one computation before the tasks"
+    position = training.position
+    if position.replicas > 1:
+        part = "" if position.replica_stages == len(planned_stages(training.spec)) else " before the tasks"
+        clock += f"; an equal share of what {position.replicas} seeds took as one computation{part}"
     conditions = {"clock": clock}
     return [Measurement(metric="train_seconds", value=seconds, unit="s", n=1, conditions=conditions)]

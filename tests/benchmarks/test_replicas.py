@@ -8,8 +8,9 @@ from benchmarks.replicas import draw, main, measure, table
 
 
 @pytest.mark.slow
-def test_both_ways_are_timed_once_their_losses_are_equal() -> None:
-    rows = measure(1, (1, 2), kind="distillation", smallest=True)
+@pytest.mark.parametrize("kind", ["distillation", "fine-tuning"])
+def test_both_ways_are_timed_once_their_losses_are_equal(kind: str) -> None:
+    rows = measure(1, (1, 2), kind=kind, smallest=True)
     assert [row["replicas"] for row in rows] == [1, 2]
     assert all(row["batched_ms"] > 0 and row["processes_ms"] > 0 and row["gain"] > 0 for row in rows)
 

@@ -1,8 +1,10 @@
 """A tiny language on disk, a trial on it that is trained in a second, and its teacher's weights."""
 
+import importlib.util
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +24,26 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Weights in float64: what is left of a difference is no rounding."""
+    import torch
+
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture(scope="session")
+def grouped() -> ModuleType:
+    """What tests of replicas share (tests are imported without packages, so it is loaded by its path)."""
+    place = importlib.util.spec_from_file_location("grouped", Path(__file__).with_name("grouped.py"))
+    assert place is not None and place.loader is not None
+    module = importlib.util.module_from_spec(place)
+    place.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

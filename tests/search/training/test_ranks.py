@@ -10,10 +10,10 @@ from model_zoo.networks import PreTrainingNetwork
 from model_zoo.own_code import own
 from search.recipe import TaskDistillation, TripleLoss
 from search.training.acceleration import OFF, Acceleration, Ranks
-from search.training.fine_tuning import task_batches
 from search.training.pretraining import auxiliary_stage, pretraining_stage
 from search.training.ranks import RankLostError, check_ranks, mean_over_ranks, with_own_dropout
 from search.training.stages import Batches, rank_part
+from search.training.task_rows import TaskRows
 from search.training.transfer import transfer_stage
 from search.trial import TrialSpec
 
@@ -67,7 +67,7 @@ def test_parts_of_a_batch_hold_every_row_and_masked_token_once(spec: TrialSpec, 
 def test_parts_of_a_tasks_batch_hold_every_row_once(spec: TrialSpec, data: Any) -> None:
     task = spec.data.tasks[0]
     split = data.tasks[task.name]["train"]
-    whole, *parts = (task_batches(task, split, 10, 7, CPU, ranks)(1) for ranks in (Ranks(), Ranks(0, 2), Ranks(1, 2)))
+    whole, *parts = (TaskRows(task, split, 10, 7, CPU, ranks).batch(1) for ranks in (Ranks(), Ranks(0, 2), Ranks(1, 2)))
     assert torch.equal(torch.cat([part.labels for part in parts]), whole.labels)
 
 
@@ -90,6 +90,13 @@ def test_losses_that_are_no_mean_over_parts_are_refused_by_name(spec: TrialSpec)
     tang = replace(recipe.fine_tuning, distillation=TaskDistillation(teacher_share=1.0, logits="squared_error"))
     with pytest.raises(ValueError, match=r"^squared_error has no mean that can be put together from parts, got 2"):
         check_ranks(replace(spec, recipe=replace(recipe, fine_tuning=tang)), 2)
+    tiny = replace(recipe.fine_tuning, distillation=TaskDistillation(teacher_share=1.0, logits="prediction"))
+    spans = replace(spec, recipe=replace(recipe, fine_tuning=tiny))
+    with pytest.raises(ValueError, match=r"^the prediction loss of a span has no mean that can be put together"):
+        check_ranks(spans, 2)
+    rest = replace(spec.data, tasks=tuple(task for task in spec.data.tasks if task.kind != "span"))
+    assert spec.teacher is not None
+    check_ranks(replace(spans, data=rest, teacher=replace(spec.teacher, data=rest)), 2)
     mine = replace(recipe.pre_training, teacher_share=0.5, own_loss=own("textwrap:dedent"), own_factor=1.0)
     with pytest.raises(
         ValueError, match=r"^a loss of one's own has no mean that can be put together from parts, got 2"

@@ -13,11 +13,12 @@ from torch import Tensor
 from model_zoo.networks import PreTrainingNetwork, copy_from_teacher
 from search.data.tasks import TaskSplit
 from search.recipe import KnowledgeTransfer, Optimizer, PreTraining
-from search.training.fine_tuning import _rows, fine_tuning_stage, label_scale
+from search.training.fine_tuning import fine_tuning_stage
 from search.training.loop import DivergedError, Keeper, Position, run_stage
 from search.training.pretraining import pretraining_stage
 from search.training.stages import Batches, Stage
 from search.training.task_losses import task_loss
+from search.training.task_rows import label_scale, rows_of_step
 from search.training.transfer import transfer_stage
 
 PEAK = 0.01
@@ -201,21 +202,21 @@ def test_weight_decay_and_trust_ratio_are_for_matrices_only(networks: Any, batch
 
 
 def test_every_epoch_shows_every_row_once() -> None:
-    rows = np.concatenate([_rows(10, 4, step, 3, "task") for step in range(15)])
+    rows = np.concatenate([rows_of_step(10, 4, step, 3, "task") for step in range(15)])
     for epoch in range(6):
         assert sorted(rows[10 * epoch : 10 * epoch + 10]) == list(range(10))
     assert not np.array_equal(rows[:10], rows[10:20])
 
 
 def test_a_batch_may_be_larger_than_the_split() -> None:
-    rows = np.concatenate([_rows(3, 8, step, 0, "task") for step in range(3)])
+    rows = np.concatenate([rows_of_step(3, 8, step, 0, "task") for step in range(3)])
     assert sorted(np.bincount(rows)) == [8, 8, 8]
 
 
 def test_rows_depend_on_seed_task_and_step_alone() -> None:
-    assert np.array_equal(_rows(50, 8, 3, 1, "a"), _rows(50, 8, 3, 1, "a"))
-    for other in (_rows(50, 8, 4, 1, "a"), _rows(50, 8, 3, 2, "a"), _rows(50, 8, 3, 1, "b")):
-        assert not np.array_equal(_rows(50, 8, 3, 1, "a"), other)
+    assert np.array_equal(rows_of_step(50, 8, 3, 1, "a"), rows_of_step(50, 8, 3, 1, "a"))
+    for other in (rows_of_step(50, 8, 4, 1, "a"), rows_of_step(50, 8, 3, 2, "a"), rows_of_step(50, 8, 3, 1, "b")):
+        assert not np.array_equal(rows_of_step(50, 8, 3, 1, "a"), other)
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
@@ -228,7 +229,7 @@ def test_cutting_a_batch_to_its_longest_row_changes_no_loss(spec: Any, data: Any
     torch.manual_seed(0)
     network = TaskNetwork(Encoder(spec.student), {"classification": 2, "regression": 1, "span": 0}[task.kind]).eval()
     stage = fine_tuning_stage(network, task, split, spec.recipe.fine_tuning, seed=7)
-    rows = _rows(len(split), 10, 1, 7, task.name)
+    rows = rows_of_step(len(split), 10, 1, 7, task.name)
     ids, mask, types, labels = (
         torch.from_numpy(np.asarray(part)[rows])
         for part in (split.token_ids, split.mask, split.token_types, split.labels)

@@ -12,9 +12,10 @@ from search.distillation.logits import soft_logits_loss
 from search.distillation.patient import patient_loss
 from search.distillation.tinybert import prediction_loss
 from search.recipe import PatientStates, TaskDistillation
-from search.training.fine_tuning import fine_tuning_stage, task_batches
+from search.training.fine_tuning import fine_tuning_stage
 from search.training.students import multi_task_network, separate, task_network
-from search.training.task_losses import distilled_loss, mixed_loss, task_loss
+from search.training.task_losses import mixed_loss, task_loss, teacher_answers, tuning_loss
+from search.training.task_rows import TaskRows
 from search.training.task_stages import multi_task_stage, turn_order
 from search.training.teacher_network import teacher_task_network
 
@@ -38,7 +39,7 @@ def teacher(spec: Any, teacher_weights: Any, task: Any) -> TaskNetwork:
 
 @pytest.fixture
 def batch(data: Any, task: Any) -> Any:
-    return task_batches(task, data.tasks[task.name]["train"], 10, 7, torch.device("cpu"))(0)
+    return TaskRows(task, data.tasks[task.name]["train"], 10, 7, torch.device("cpu")).batch(0)
 
 
 def distributions(kind: str, logits: Tensor, mask: Tensor) -> list[Tensor]:
@@ -86,7 +87,7 @@ def test_patient_states_are_added_for_the_blocks_of_the_map(
         TaskDistillation(teacher_share=0.5, patient=states)
         for states in (None, PatientStates(factor=20.0, layer_map=(1,)))
     )
-    losses = [distilled_loss(pupil, teacher, task, one, batch.inputs, batch.labels) for one in (plain, patient)]
+    losses = [tuning_loss(pupil, task, one, batch, teacher_answers(teacher, one, batch)) for one in (plain, patient)]
     ours, theirs = (network.encoder(*batch.inputs).feature_maps for network in (pupil, teacher))
     expected = 20 * patient_loss(ours[0][None, :, 0], theirs[1][None, :, 0])
     torch.testing.assert_close(losses[1] - losses[0], expected, rtol=1e-4, atol=1e-6)
