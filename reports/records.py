@@ -15,15 +15,13 @@ from typing import Any
 from reports.cleaning import clean
 from reports.foreign import without_foreign
 from reports.form import as_deployed, scored_form
-from reports.sessions import Session, read_sessions
-from search.files import read_json
+from reports.loading import DAMAGED, SCHEMA, load, schema_problem
+from reports.sessions import Sessions, read_sessions
 
 Record = dict[str, Any]
 """One trial file (schema 1 in ARCHITECTURE.md)."""
 
-SCHEMA = 1
 STATUSES = ("complete", "diverged", "failed")
-DAMAGED = "is not JSON but damaged"
 LATENCY_METRICS = ("latency_ms", "latency_ratio")
 
 
@@ -38,8 +36,8 @@ class Run:
     """Trials in the order of their first Optuna number, then fingerprint."""
     problems: tuple[str, ...]
     """One line per file that could not be used."""
-    sessions: tuple[Session | None, ...] = field(default=(), repr=False)
-    """Measuring sessions in order, None for a refused one; read only where claims are about them."""
+    sessions: Sessions = field(default=Sessions(), repr=False)
+    """Of latency; read only where claims are about them, or where they were asked for."""
 
     @property
     def needs_sessions(self) -> bool:
@@ -55,18 +53,25 @@ class Run:
         return run_html(self)
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path, *, sessions: bool = False) -> Run:
     """Everything readable in a run folder; a search's scores are of the form that it optimised (`reports/form.py`).
 
-    Raises ValueError where the folder does not exist or holds neither study.json nor trials/.
+    Args:
+        sessions: the samples of latency sessions too, whatever the claims are about.
+
+    Raises:
+        ValueError: the folder does not exist or holds neither study.json nor trials/.
     """
     run = _read_files(folder)
+    if sessions or run.needs_sessions:
+        found = read_sessions(folder)
+        run = replace(run, sessions=found, problems=(*run.problems, *found.problems))
     form = "" if is_ablation(run) else scored_form(run.study)
     return replace(run, records=tuple(as_deployed(record, form) for record in run.records))
 
 
 def _read_files(folder: Path) -> Run:
-    """The files as they are.
+    """The files but those of latency sessions, as they are.
 
     Raises ValueError where the folder does not exist or holds neither study.json nor trials/.
     """
@@ -86,11 +91,7 @@ def _read_files(folder: Path) -> Run:
     records.sort(key=lambda record: (first_number(record), record["fingerprint"]))
     kept, foreign = without_foreign(records, study)
     name = str(study.get("name") or folder.resolve().name)
-    run = Run(name=clean(name), study=study, records=tuple(kept), problems=(*problems, *foreign))
-    if not run.needs_sessions:
-        return run
-    sessions, more = read_sessions(folder)
-    return replace(run, sessions=sessions, problems=(*run.problems, *more))
+    return Run(name=clean(name), study=study, records=tuple(kept), problems=(*problems, *foreign))
 
 
 @contextmanager
@@ -244,10 +245,10 @@ def baseline_of(study: Record) -> Record | None:
 def _read_study(path: Path) -> tuple[Record, list[str]]:
     if not path.exists():
         return {}, ["study.json: missing, so the question, the scale and the baseline are not recorded"]
-    content, problem = _load(path)
+    content, problem = load(path)
     if problem:
         return {}, [f"study.json: {problem}; the question, the scale and the baseline are not known"]
-    problem = _schema_problem({"schema": SCHEMA, **content} if isinstance(content, dict) else content, "study")
+    problem = schema_problem({"schema": SCHEMA, **content} if isinstance(content, dict) else content, "study")
     if problem:
         return {}, [f"study.json: {problem}; the question, the scale and the baseline are not known"]
     if "study" in content and "name" not in content:
@@ -256,7 +257,7 @@ def _read_study(path: Path) -> tuple[Record, list[str]]:
 
 
 def _read_trial(path: Path) -> tuple[Record | None, str]:
-    content, problem = _load(path)
+    content, problem = load(path)
     if problem == DAMAGED:
         problem += "; the same run again moves it aside and trains that trial anew"
     problem = problem or _trial_problem(content)
@@ -274,27 +275,8 @@ def _read_trial(path: Path) -> tuple[Record | None, str]:
     return {**clean(content), "curves": curves}, ""
 
 
-def _load(path: Path) -> tuple[Any, str]:
-    try:
-        return read_json(path), ""
-    except OSError as error:
-        return None, f"cannot be read ({error.strerror})"
-    except (ValueError, RecursionError):
-        return None, DAMAGED
-
-
-def _schema_problem(content: Any, what: str) -> str:
-    """Why a document is none of this version's; empty where it is."""
-    found = content.get("schema") if isinstance(content, dict) else None
-    if found == SCHEMA:
-        return ""
-    if isinstance(found, int) and found > SCHEMA:
-        return f"is a {what} of schema {found}, newer than the {SCHEMA} that this version reads; update thinbert"
-    return f"is not a {what} of schema {SCHEMA}"
-
-
 def _trial_problem(content: Any) -> str:
-    problem = _schema_problem(content, "trial")
+    problem = schema_problem(content, "trial")
     if problem:
         return problem
     if not isinstance(content.get("fingerprint"), str) or content.get("status") not in STATUSES:
