@@ -70,7 +70,7 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
             raise ValueError(f"{home.run.name} is in use by another process; wait for it or choose --runs")
         if isinstance(declared, Search):
             check_measurable(declared.baseline.encoder, declared.latency.on(device))
-        with terminal.Display(quiet=as_json, predicted_seconds=predict_study(declared).core_seconds) as display:
+        with terminal.Display(quiet=as_json, predicted_seconds=predict_study(declared).alone_seconds) as display:
             for line in (*read_report(home.data, data).lines(), *changes_since(home.run, about)):
                 display.say(line)
             if brought is not None:
