@@ -8,7 +8,8 @@ from reports.claim_tables import claim_cells
 from reports.contrast import contrasts
 from reports.contrast_tables import contrast_cells
 from reports.points import Point, points_of
-from reports.records import is_ablation, read_run
+from reports.reading import read_run
+from reports.records import is_ablation
 from reports.verdict import verdicts
 
 HEAD = ("", "accuracy", "latency ratio", "ms", "parameters", "FLOPs", "seeds")

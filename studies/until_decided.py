@@ -138,7 +138,7 @@ def _too_long(study: Ablation, number: int, home: Home, options: Options, budget
 
 
 def _num_inconclusive(run: Path) -> int:
-    from reports.records import read_run
+    from reports.reading import read_run
     from reports.verdict import verdicts
 
     return sum(one.outcome == "inconclusive" for one in verdicts(read_run(run)))
@@ -150,7 +150,7 @@ def pace_of(run: Path) -> Pace:
     The ratio of the sums, the mean ratio with each trial weighted by its prediction: what several trials hear of a
     teacher is one trial's time.
     """
-    from reports.records import read_trials
+    from reports.reading import read_trials
     from reports.training_time import training_time
 
     if not (run / "trials").is_dir():

@@ -8,7 +8,8 @@ from pathlib import Path
 from reports.comparison.subjects import Group, Source, Subject, encoder_of, printable, student_of
 from reports.contrast import arm_names, records_by_arm, study_seeds
 from reports.points import Point, chosen_by, points_of
-from reports.records import Record, is_ablation, read_run
+from reports.reading import read_run
+from reports.records import Record, is_ablation
 from search.fingerprint import fingerprint
 
 

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import report
 from benchmarks.made_runs import make_ablation, make_search
 from benchmarks.report import main
-from reports.records import read_run
+from reports.reading import read_run
 from search.record import read_records
 
 

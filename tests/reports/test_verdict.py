@@ -3,7 +3,8 @@
 import pytest
 
 from reports.blocks import LostBlock
-from reports.records import Run, read_run
+from reports.reading import read_run
+from reports.records import Run
 from reports.verdict import claims_of, verdicts
 from search.claim import beats, gains_more
 

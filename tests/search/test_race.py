@@ -279,7 +279,7 @@ def test_another_race_does_not_go_on_in_the_same_folder(
 
 def test_the_report_says_what_rate_was_chosen_and_cleaning_leaves_the_race_its_trial_files(runs: Path) -> None:
     from reports.background import provenance
-    from reports.records import read_run
+    from reports.reading import read_run
     from studies.housekeeping import clean_run
 
     run = runs / "tiny-smoke"
