@@ -180,7 +180,8 @@ def _finish(run: Path, summary: RunSummary, as_json: bool) -> int:
             }
         )
     else:
-        terminal.show_table(summary_rows(run))
+        rows = summary_rows(run)
+        terminal.show_table(rows) if len(rows[0]) > 1 else print(rows[0][0])
         for line in cap_lines(run):
             print(f"\n{line}")
         _mention(failed, [record for record in summary.records.values() if record.status == "diverged"])
