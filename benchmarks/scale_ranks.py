@@ -19,7 +19,7 @@ from scipy.stats import kendalltau
 
 from reports.contrast import arm_names, records_by_arm
 from reports.points import accuracy_of
-from reports.records import read_run
+from reports.reading import read_run
 
 Scores = dict[str, dict[int, float]]
 """Accuracy by arm and seed."""

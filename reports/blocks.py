@@ -74,7 +74,7 @@ def blocks_of(run: Run, num_seeds: int | None = None) -> Blocks:
     table, arms = records_by_arm(run.records), arm_names(run.study)
     missing = sum((arm, seed) not in table for arm in arms for seed in seeds)
     planned = run.study.get("latency_sessions")
-    not_measured = max(0, planned - len(run.sessions)) if isinstance(planned, int) and run.needs_sessions else 0
+    not_measured = max(0, planned - len(run.sessions.blocks)) if isinstance(planned, int) and run.needs_sessions else 0
     waits = [plural(missing, "trial") if missing else "", plural(not_measured, "session") if not_measured else ""]
     looks, done = looks_of(run.study)
     if looks and not done:
@@ -84,7 +84,7 @@ def blocks_of(run: Run, num_seeds: int | None = None) -> Blocks:
     return Blocks(
         seeds=tuple(seeds),
         table=table,
-        sessions=run.sessions,
+        sessions=run.sessions.blocks,
         encoders={str(entry.get("name")): str(entry.get("encoder", "")) for entry in entries},
         unfinished=" and ".join(wait for wait in waits if wait),
     )

@@ -29,7 +29,8 @@ from reports.mixed import made_with
 from reports.page import render, write_page
 from reports.paper_tables import paper_tables
 from reports.readable import DASH, duration, plural
-from reports.records import Record, Run, read_run
+from reports.reading import read_run
+from reports.records import Record, Run
 from reports.results import Concluded, results
 from reports.sections import Cell, Table
 from reports.training_time import training_time

@@ -18,6 +18,7 @@ NEAR_BEST_POINTS = 1.0
 """How far below the best accuracy the recommended faster configuration may be."""
 SEEDS_FOR_A_VERDICT = 6
 """Paired seeds below which the exact sign-flip test cannot reach 5 % (2^(1 - 6) = 0.03)."""
+NO_FRONT = "No trial has both an accuracy and a latency, so there is no front to show."
 
 
 def headline(run: Run, points: list[Point]) -> list[Markup]:
@@ -26,7 +27,7 @@ def headline(run: Run, points: list[Point]) -> list[Markup]:
     members = [point for point in points if point.on_front]
     if not members:
         if run.records:
-            sentences.append(Markup("No trial has both an accuracy and a latency, so there is no front to show."))
+            sentences.append(Markup(NO_FRONT))
         return sentences
     if len(points) == 1:
         text = "One configuration was measured, <strong>{}</strong>: {} % at {} x the latency of the reference. "

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from reports.points import points_of
-from reports.records import read_run
+from reports.reading import read_run
 
 
 def kept_weights(run_folder: Path) -> set[str]:

@@ -25,6 +25,7 @@ from reports.paper_tables import our_table, paper_tables
 from reports.pareto import hypervolume
 from reports.points import Point, names, points_of
 from reports.readable import MISSING, big
+from reports.reading import read_run
 from reports.records import (
     Run,
     baseline_of,
@@ -32,7 +33,6 @@ from reports.records import (
     majority_mean,
     majority_of,
     primary_tasks,
-    read_run,
     teacher_of,
     value_of,
 )

@@ -88,7 +88,9 @@ def _is_deployed_mean(item: dict[str, Any]) -> bool:
 
 def _latency(run: Run, arm: str, records: Sequence[Record]) -> float | None:
     encoders = {str(one.get("name")): one.get("encoder") for one in run.study.get("arms", ())}
-    measured = [session.get(str(encoders.get(arm)), {}).get("latency_ratio") for session in run.sessions if session]
+    measured = [
+        session.get(str(encoders.get(arm)), {}).get("latency_ratio") for session in run.sessions.blocks if session
+    ]
     known = [value for value in measured if value is not None]
     if known:
         return fmean(known)

@@ -1,29 +1,19 @@
-"""The files of a run folder as plain dictionaries, checked and cleaned; knows nothing of pandas, figures or pages.
+"""A run and its trials as plain dictionaries, and what is asked of them: measurements, tasks, baseline, teacher.
 
-A file that is not a trial of this schema is never dropped in silence: `read_run` lists it as a problem and goes on.
-Texts lose whatever could name a person or a place on a disk, so that no later table or page can show it.
+Knows nothing of files (`reports/reading.py`), pandas, figures or pages.
 """
 
-import gc
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from reports.cleaning import clean
-from reports.foreign import without_foreign
-from reports.form import as_deployed, scored_form
-from reports.sessions import Session, read_sessions
-from search.files import read_json
+from reports.sessions import Sessions
 
 Record = dict[str, Any]
 """One trial file (schema 1 in ARCHITECTURE.md)."""
 
-SCHEMA = 1
-STATUSES = ("complete", "diverged", "failed")
-DAMAGED = "is not JSON but damaged"
 LATENCY_METRICS = ("latency_ms", "latency_ratio")
 
 
@@ -38,8 +28,8 @@ class Run:
     """Trials in the order of their first Optuna number, then fingerprint."""
     problems: tuple[str, ...]
     """One line per file that could not be used."""
-    sessions: tuple[Session | None, ...] = field(default=(), repr=False)
-    """Measuring sessions in order, None for a refused one; read only where claims are about them."""
+    sessions: Sessions = field(default=Sessions(), repr=False)
+    """Of latency; read only where claims are about them, or where they were asked for."""
 
     @property
     def needs_sessions(self) -> bool:
@@ -53,61 +43,6 @@ class Run:
         from reports.notebook import run_html
 
         return run_html(self)
-
-
-def read_run(folder: Path) -> Run:
-    """Everything readable in a run folder; a search's scores are of the form that it optimised (`reports/form.py`).
-
-    Raises ValueError where the folder does not exist or holds neither study.json nor trials/.
-    """
-    run = _read_files(folder)
-    form = "" if is_ablation(run) else scored_form(run.study)
-    return replace(run, records=tuple(as_deployed(record, form) for record in run.records))
-
-
-def _read_files(folder: Path) -> Run:
-    """The files as they are.
-
-    Raises ValueError where the folder does not exist or holds neither study.json nor trials/.
-    """
-    if not folder.is_dir():
-        raise ValueError(f"a run must be a folder, got {str(folder)!r}, which is none; `thinbert runs` lists them")
-    if not (folder / "study.json").is_file() and not (folder / "trials").is_dir():
-        raise ValueError(f"a run folder holds study.json or trials/, got {str(folder)!r} with neither")
-    study, problems = _read_study(folder / "study.json")
-    records: list[Record] = []
-    with _uncollected():
-        for path in sorted((folder / "trials").glob("*.json")):
-            record, problem = _read_trial(path)
-            if record is None:
-                problems.append(f"trials/{clean(path.name)}: {problem}")
-            else:
-                records.append(record)
-    records.sort(key=lambda record: (first_number(record), record["fingerprint"]))
-    kept, foreign = without_foreign(records, study)
-    name = str(study.get("name") or folder.resolve().name)
-    run = Run(name=clean(name), study=study, records=tuple(kept), problems=(*problems, *foreign))
-    if not run.needs_sessions:
-        return run
-    sessions, more = read_sessions(folder)
-    return replace(run, sessions=sessions, problems=(*run.problems, *more))
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Reading makes millions of objects that all stay: looking for garbage among them takes a quarter of its time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def read_trials(run_folder: Path) -> list[Record]:
-    """The trial records of a run as their files say; `read_run` also says which files could not be used."""
-    return list(_read_files(run_folder).records)
 
 
 def is_ablation(run: Run) -> bool:
@@ -212,7 +147,7 @@ def teacher_of(study: Record) -> Record:
     teacher = study.get("teacher")
     teacher = teacher if isinstance(teacher, dict) else {}
     listed = teacher.get("measurements")
-    measured = [item for item in listed if _is_measurement(item)] if isinstance(listed, list) else []
+    measured = [item for item in listed if is_measurement(item)] if isinstance(listed, list) else []
     measured = [{**item, "conditions": item.get("conditions") or {}} for item in measured]
     return {"fingerprint": str(teacher.get("fingerprint") or ""), "measurements": measured}
 
@@ -231,7 +166,7 @@ def majority_of(study: Record) -> dict[str, float]:
     return {
         str(task): float(entry["value"])
         for task, entry in entries
-        if isinstance(entry, dict) and _is_number(entry.get("value"))
+        if isinstance(entry, dict) and is_number(entry.get("value"))
     }
 
 
@@ -241,84 +176,18 @@ def baseline_of(study: Record) -> Record | None:
     return baseline if isinstance(baseline, dict) and isinstance(baseline.get("student"), dict) else None
 
 
-def _read_study(path: Path) -> tuple[Record, list[str]]:
-    if not path.exists():
-        return {}, ["study.json: missing, so the question, the scale and the baseline are not recorded"]
-    content, problem = _load(path)
-    if problem:
-        return {}, [f"study.json: {problem}; the question, the scale and the baseline are not known"]
-    problem = _schema_problem({"schema": SCHEMA, **content} if isinstance(content, dict) else content, "study")
-    if problem:
-        return {}, [f"study.json: {problem}; the question, the scale and the baseline are not known"]
-    if "study" in content and "name" not in content:
-        content["name"] = content["study"]
-    return clean(content), []
-
-
-def _read_trial(path: Path) -> tuple[Record | None, str]:
-    content, problem = _load(path)
-    if problem == DAMAGED:
-        problem += "; the same run again moves it aside and trains that trial anew"
-    problem = problem or _trial_problem(content)
-    if not problem and content["fingerprint"] != path.stem:
-        problem = f"holds the trial {content['fingerprint']}: a copy or a renamed file"
-    if problem:
-        return None, problem
-    content["reason"] = str(content.get("reason") or "")
-    content["measurements"] = content.get("measurements") or []
-    for item in content["measurements"]:
-        item["conditions"] = item.get("conditions") or {}
-    content["trials"] = [trial for trial in content.get("trials") or [] if isinstance(trial, dict)]
-    curves = content.pop("curves", None) or []
-    content["provenance"] = content["provenance"] if isinstance(content.get("provenance"), dict) else {}
-    return {**clean(content), "curves": curves}, ""
-
-
-def _load(path: Path) -> tuple[Any, str]:
-    try:
-        return read_json(path), ""
-    except OSError as error:
-        return None, f"cannot be read ({error.strerror})"
-    except (ValueError, RecursionError):
-        return None, DAMAGED
-
-
-def _schema_problem(content: Any, what: str) -> str:
-    """Why a document is none of this version's; empty where it is."""
-    found = content.get("schema") if isinstance(content, dict) else None
-    if found == SCHEMA:
-        return ""
-    if isinstance(found, int) and found > SCHEMA:
-        return f"is a {what} of schema {found}, newer than the {SCHEMA} that this version reads; update thinbert"
-    return f"is not a {what} of schema {SCHEMA}"
-
-
-def _trial_problem(content: Any) -> str:
-    problem = _schema_problem(content, "trial")
-    if problem:
-        return problem
-    if not isinstance(content.get("fingerprint"), str) or content.get("status") not in STATUSES:
-        return f"has no fingerprint or no status out of {', '.join(STATUSES)}"
-    if not isinstance(content.get("spec"), dict) or not isinstance(content["spec"].get("student"), dict):
-        return "has no spec with a student"
-    if not all(isinstance(content.get(key) or [], list) for key in ("measurements", "trials", "curves")):
-        return "has measurements, trials or curves that are no lists"
-    for item in content.get("measurements") or []:
-        if not _is_measurement(item):
-            return "has a measurement that is no finite number with a name"
-    return ""
-
-
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value read from JSON is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_measurement(item: Any) -> bool:
-    if not isinstance(item, dict) or not isinstance(item.get("metric"), str) or not _is_number(item.get("value")):
+def is_measurement(item: Any) -> bool:
+    """Whether a value read from JSON is a measurement; one without an interval has none or null."""
+    if not isinstance(item, dict) or not isinstance(item.get("metric"), str) or not is_number(item.get("value")):
         return False
     interval = item.get("interval")
     if interval is not None and not (
-        isinstance(interval, dict) and _is_number(interval.get("low")) and _is_number(interval.get("high"))
+        isinstance(interval, dict) and is_number(interval.get("low")) and is_number(interval.get("high"))
     ):
         return False
     return isinstance(item.get("conditions") or {}, dict)
@@ -329,6 +198,6 @@ def _is_curve_point(point: Any) -> bool:
         isinstance(point, dict)
         and isinstance(point.get("stage"), str)
         and isinstance(point.get("metric"), str)
-        and _is_number(point.get("step"))
-        and _is_number(point.get("value"))
+        and is_number(point.get("step"))
+        and is_number(point.get("value"))
     )

@@ -12,7 +12,8 @@ from typing import Any, TypeAlias, TypeVar
 import pandas as pd
 
 from reports.naming import BASELINE_NAME
-from reports.records import Record, Run, read_run
+from reports.reading import read_run
+from reports.records import Record, Run
 
 RunSource: TypeAlias = str | Path | Run
 """The path of a run folder, or what `read_run` made of it."""

@@ -7,15 +7,17 @@ from reports.capped import about_cap
 from reports.claim_tables import claim_cells
 from reports.contrast import contrasts
 from reports.contrast_tables import contrast_cells
+from reports.findings import NO_FRONT
 from reports.points import Point, points_of
-from reports.records import is_ablation, read_run
+from reports.reading import read_run
+from reports.records import is_ablation
 from reports.verdict import verdicts
 
 HEAD = ("", "accuracy", "latency ratio", "ms", "parameters", "FLOPs", "seeds")
 
 
 def summary_rows(run_folder: Path) -> list[tuple[str, ...]]:
-    """A head, and the front from fast to slow, then the baseline where it is not on it.
+    """A head, and the front from fast to slow, then the baseline where it is not on it; where there is neither, that.
 
     For an ablation: a head, and each claim with its verdict; each arm against the first where it declares none.
     """
@@ -28,7 +30,7 @@ def summary_rows(run_folder: Path) -> list[tuple[str, ...]]:
     found = points_of(run)
     shown = [point for point in found if point.on_front]
     shown += [point for point in found if point.is_baseline and not point.on_front]
-    return [HEAD, *(_row(point) for point in shown)]
+    return [HEAD, *(_row(point) for point in shown)] if shown else [(NO_FRONT,)]
 
 
 def cap_lines(run_folder: Path) -> list[str]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from reports.points import configuration_key
 from reports.readable import MISSING, duration, plural
 from reports.records import Record, value_of
-from search.predict import train_seconds
+from search.predict import TrialWork, together, work_of
 from search.trial import TrialSpec
 from search.values import from_json
 
@@ -23,27 +24,27 @@ class TrainingTime:
     compared_seconds: float
     """What these took."""
     predicted_seconds: float
-    """What is predicted for these."""
+    """What is predicted for these, what several hear of a teacher counted once."""
 
 
 def training_time(records: Iterable[Record]) -> TrainingTime:
     """Add up the times of trials; one without a recorded time counts nowhere."""
     timed = [(record, seconds) for record in records if (seconds := value_of(record, "train_seconds")) is not None]
-    known: dict[str, float | None] = {}
+    known: dict[str, TrialWork | None] = {}
     compared = []
     for record, seconds in timed:
         if record["status"] == "complete":
             key = configuration_key(record["spec"])
             if key not in known:
-                known[key] = _predicted(record)
-            compared.append((seconds, known[key]))
-    both = [(seconds, predicted) for seconds, predicted in compared if predicted is not None]
+                known[key] = _work(record)
+            compared.append((seconds, _at_seed(known[key], record["spec"].get("seed"))))
+    both = [(seconds, work) for seconds, work in compared if work is not None]
     return TrainingTime(
         num_trials=len(timed),
         seconds=sum(seconds for _, seconds in timed),
         num_compared=len(both),
         compared_seconds=sum(seconds for seconds, _ in both),
-        predicted_seconds=sum(predicted for _, predicted in both),
+        predicted_seconds=together(work for _, work in both),
     )
 
 
@@ -62,9 +63,16 @@ def _prediction(found: TrainingTime) -> str:
     return f"{text}{duration(found.compared_seconds)}, {factor:.2f} times as long"
 
 
-def _predicted(record: Record) -> float | None:
+def _work(record: Record) -> TrialWork | None:
     """None for a specification that this version cannot read."""
     try:
-        return train_seconds(from_json(TrialSpec, record["spec"]))
+        return work_of(from_json(TrialSpec, record["spec"]))
     except (ValueError, ArithmeticError):
         return None
+
+
+def _at_seed(work: TrialWork | None, seed: Any) -> TrialWork | None:
+    """What the same configuration runs with another seed: as much, and it hears other batches."""
+    if work is None or not work.heard:
+        return work
+    return TrialWork(work.own, {said._replace(seed=seed): each for said, each in work.heard.items()})

@@ -1,31 +1,38 @@
 """What a trial and a study will cost before anything runs: time, memory and disk, from the values alone.
 
-Time is training FLOPs over a sustained rate plus a fixed price per operation, which is what small encoders mostly pay.
-Both constants were fitted to two trainings on one core of a 2-core AVX-512 server: 182 s for a teacher of 0.58 M
-parameters, 36 s for its student. A prediction is for orientation, within a factor of two or three elsewhere.
+Time is what the planned updates run (`search/passes.py`): FLOPs over a sustained rate, a fixed price per operation and
+one per attention score, which small encoders pay more for than for FLOPs. The three constants were fitted to the mean
+times of the arms of `gallery/paper-cpu`, trained on one core each of a 2-core AVX-512 server; fitted to half of its
+studies they are 6 % off on the arms of the other half, on average (`python -m benchmarks.predicted_time`). What is not
+counted: drawing batches, scoring, checkpoints. A prediction is for orientation, within a factor of two elsewhere.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import NamedTuple
 
 from model_zoo.bilstm_config import BiLSTMConfig
 from model_zoo.config import EncoderConfig
 from model_zoo.cost import cost, feed_forward_numbers
-from model_zoo.student import Student, student_cost
+from model_zoo.student import student_cost
+from search.fingerprint import fingerprint
+from search.passes import MASKED_SHARE, Answer, Pass, passes_of, student_flops, task_answers, teacher_flops
 from search.race import contenders
-from search.recipe import FineTuning, PreTraining
 from search.study import Ablation, Search, all_configurations, plan
+from search.training.planned import PlannedStage, planned_stages
 from search.trial import TrialSpec, teachers_of
 
 FLOPS_PER_SECOND = 80e9
-SECONDS_PER_OPERATION = 35e-6
+SECONDS_PER_OPERATION = 58e-6
+"""Forward, backward, clipping and update of one layer; a forward pass alone is a third of it."""
+SECONDS_PER_SCORE = 10e-9
+"""Of attention, forward and backward: a softmax is bound by memory, not by FLOPs. Forward alone is a third of it."""
 BACKWARD_FACTOR = 3
 """Forward and backward of a training step, in forward passes."""
-OPERATIONS_PER_WORD = 8
-"""Of one direction of an LSTM: a product, four gates, what they make of the cell. Counted from its formula, not fitted.
-"""
-MASKED_SHARE = 0.15
-"""Of the tokens: where logits over the vocabulary are computed."""
+OPERATIONS_PER_WORD = 1
+"""Of one direction of an LSTM: torch runs a word's product and gates in one call. From the one arm that has one."""
+OPERATIONS_AROUND = 12
+"""Of embedding and heads."""
 PROCESS_BYTES = 400_000_000
 """A Python process with torch, before any tensor of ours."""
 
@@ -44,25 +51,119 @@ def predict(spec: TrialSpec) -> Prediction:
     return Prediction(train_seconds=train_seconds(spec), memory_bytes=_memory(spec), disk_bytes=_disk(spec))
 
 
+class Work(NamedTuple):
+    """What takes time."""
+
+    flops: float = 0.0
+    operations: float = 0.0
+    """Layers of training steps."""
+    scores: float = 0.0
+    """Of attention, in training steps."""
+
+    @property
+    def seconds(self) -> float:
+        """Of one core."""
+        priced = self.operations * SECONDS_PER_OPERATION + self.scores * SECONDS_PER_SCORE
+        return self.flops / FLOPS_PER_SECOND + priced
+
+
+class Heard(NamedTuple):
+    """What a teacher says in one stage: equal for trials that can read each other's kept outputs."""
+
+    teacher: str
+    """Fingerprint."""
+    seed: int
+    """Of the trial, which draws the batches."""
+    corpus: str
+    first_update: int
+    batch_size: int
+    answers: tuple[tuple[int, tuple[Answer, ...]], ...]
+    """With the number of updates that ask for them."""
+
+
+class TrialWork(NamedTuple):
+    """What one trial runs."""
+
+    own: Work
+    heard: dict[Heard, Work]
+    """By its teacher, as far as its outputs are kept: for no task, and not for the triple loss."""
+
+    @property
+    def seconds(self) -> float:
+        """Of the trial alone."""
+        return together([self])
+
+
 def train_seconds(spec: TrialSpec) -> float:
-    """The time of one trial alone, for reports of thousands."""
-    recipe, data = spec.recipe, spec.data
-    student = _step(spec.student, data.length)
-    teacher = None if spec.teacher is None else _step(spec.teacher.student, data.length)
-    transfer, is_auxiliary = recipe.knowledge_transfer, False
-    seconds = 0.0
-    if transfer is not None and teacher is not None:
-        is_auxiliary = transfer.strategy == "auxiliary"
-        step = student.train(transfer.batch_size) + teacher.forward(transfer.batch_size)
-        if transfer.strategy == "progressive":
-            # Phase l runs l of L blocks of both networks: (L + 1) / 2L of them on average.
-            step *= (spec.encoder.num_layers + 1) / (2 * spec.encoder.num_layers)
-        seconds += 0.0 if is_auxiliary else transfer.steps * step
-    steps = recipe.student_updates if is_auxiliary else recipe.pre_training.steps
-    seconds += steps * _pretraining_step(recipe.pre_training, student, teacher, with_teacher=is_auxiliary)
-    others = sum(_step(other.encoder, data.length).forward(recipe.fine_tuning.batch_size) for other in spec.ensemble)
-    tuning = _task_seconds(recipe.fine_tuning, student, teacher) + recipe.fine_tuning.steps * others
-    return seconds + len(data.tasks) * tuning
+    """The time of one trial alone."""
+    return work_of(spec).seconds
+
+
+def together(works: Iterable[TrialWork]) -> float:
+    """Seconds of trials that one run trains, what several hear of a teacher computed once.
+
+    That is so on a CPU, one seed at a time, up to 1 GiB of outputs a teacher (`search/training/teacher_outputs.py`).
+    """
+    seconds, heard = 0.0, dict[Heard, Work]()
+    for work in works:
+        seconds += work.own.seconds
+        heard |= work.heard
+    return seconds + sum(work.seconds for work in heard.values())
+
+
+def work_of(spec: TrialSpec) -> TrialWork:
+    """What one trial runs, what it may share apart."""
+    own, heard, first_update = [], dict[Heard, Work](), 0
+    teacher = "" if spec.teacher is None else fingerprint(spec.teacher)
+    for planned in planned_stages(spec):
+        passes = _passes(spec, planned)
+        own += [_student_work(spec, planned.batch_size, one) for one in passes]
+        taught = [_teacher_work(spec, planned.batch_size, one) for one in passes if one.answers]
+        if planned.tasks or not taught or spec.recipe.pre_training.triple is not None:
+            own += taught
+        else:
+            answers = tuple((one.updates, one.answers) for one in passes)
+            said = Heard(teacher, spec.seed, spec.data.corpus, first_update, planned.batch_size, answers)
+            heard[said] = _sum(taught)
+        first_update += planned.updates
+    return TrialWork(_sum(own), heard)
+
+
+def _sum(works: list[Work]) -> Work:
+    return Work(*map(sum, zip(*works, strict=True))) if works else Work()
+
+
+def _passes(spec: TrialSpec, planned: PlannedStage) -> tuple[Pass, ...]:
+    """Of a BiLSTM the teachers' part alone."""
+    if not isinstance(spec.student, BiLSTMConfig):
+        return passes_of(spec, planned)
+    listens = spec.recipe.fine_tuning.distillation is not None
+    answers = task_answers(spec, planned.tasks[0]) if listens else ()
+    return (Pass(updates=planned.updates, blocks=0, trained_blocks=0, trains_embedding=False, answers=answers),)
+
+
+def _student_work(spec: TrialSpec, batch_size: int, one: Pass) -> Work:
+    config, length = spec.student, spec.data.length
+    sequences = one.updates * batch_size
+    if isinstance(config, BiLSTMConfig):
+        per_update = 2 * length * OPERATIONS_PER_WORD + OPERATIONS_AROUND
+        return Work(BACKWARD_FACTOR * sequences * student_cost(config, length).flops, one.updates * per_update)
+    blocks = (one.blocks + (BACKWARD_FACTOR - 1) * one.trained_blocks) / BACKWARD_FACTOR
+    operations, scores = _beside_flops(config, length, blocks)
+    return Work(sequences * student_flops(spec, one), one.updates * operations, sequences * scores)
+
+
+def _teacher_work(spec: TrialSpec, batch_size: int, one: Pass) -> Work:
+    length, sequences = spec.data.length, one.updates * batch_size
+    beside = [_beside_flops(answer.config, length, answer.blocks) for answer in one.answers]
+    operations, scores = (sum(each) / BACKWARD_FACTOR for each in zip(*beside, strict=True))
+    return Work(sequences * teacher_flops(spec, one), one.updates * operations, sequences * scores)
+
+
+def _beside_flops(config: EncoderConfig, length: int, blocks: float) -> tuple[float, float]:
+    """Operations of a training step through some blocks, and attention scores of one sequence in them."""
+    per_block = 14 + 8 * config.num_feed_forward + (8 if config.use_bottleneck else 0)
+    return blocks * per_block + OPERATIONS_AROUND, blocks * config.num_heads * length**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +171,7 @@ class StudyPrediction:
     """Cost of a whole study, its teachers included, on cores like the one of `predict`."""
 
     core_seconds: float
+    """What trials hear of a teacher alike counted once."""
     trial_seconds: float
     """The mean trial's."""
     teacher_seconds: float
@@ -77,6 +179,8 @@ class StudyPrediction:
     memory_bytes: int
     """Of the largest trial: what one worker needs."""
     disk_bytes: int
+    alone_seconds: float
+    """As core_seconds, each trial as if it were alone: what the progress of all of them adds up to."""
     race_seconds: float = 0.0
     """Of the race of learning rates, its teachers included, part of core_seconds; 0 where there is none."""
 
@@ -87,79 +191,30 @@ def predict_study(study: Search | Ablation) -> StudyPrediction:
     if isinstance(study, Ablation):
         specs = [one.spec for one in plan(study)]
         runners = [runner.spec for runner in contenders(study)]
-        num_trials, teachers = len(specs), teachers_of(specs)
+        num_trials, num_streams, teachers = len(specs), 1, teachers_of(specs)
     else:
         specs = list(all_configurations(study).values())
         seeds = len(study.confirmation_seeds)
         # The front is about a quarter of the trials; it and the baseline are trained again with every fresh seed.
         num_trials = study.num_trials + seeds * (1 + round(study.num_trials / 4))
-        teachers = teachers_of([study.baseline]) * (1 + seeds)
-    costs = [predict(spec) for spec in specs]
-    trial_seconds = sum(cost.train_seconds for cost in costs) / len(costs)
-    teacher_seconds = predict(teachers[0]).train_seconds if teachers else 0.0
-    race_seconds = sum(predict(spec).train_seconds for spec in [*runners, *teachers_of(runners)])
-    race_bytes = sum(predict(spec).disk_bytes for spec in runners)
+        num_streams = 1 + seeds
+        teachers = teachers_of([study.baseline]) * num_streams
+    works, race_works = [work_of(spec) for spec in specs], [work_of(spec) for spec in [*runners, *teachers_of(runners)]]
+    own = num_trials * sum(work.own.seconds for work in works) / len(works)
+    heard = num_streams * (together(works) - sum(work.own.seconds for work in works))
+    taught = [train_seconds(teacher) for teacher in teachers]
+    race_seconds = together(race_works)
+    alone = num_trials * sum(work.seconds for work in works) / len(works) + sum(work.seconds for work in race_works)
+    disk_bytes = [_disk(spec) for spec in specs]
     return StudyPrediction(
-        core_seconds=num_trials * trial_seconds + len(teachers) * teacher_seconds + race_seconds,
-        trial_seconds=trial_seconds,
-        teacher_seconds=teacher_seconds,
-        memory_bytes=max(cost.memory_bytes for cost in costs),
-        disk_bytes=sum(cost.disk_bytes for cost in costs) * num_trials // len(costs) + race_bytes,
+        core_seconds=own + heard + sum(taught) + race_seconds,
+        trial_seconds=(own + heard) / num_trials,
+        teacher_seconds=taught[0] if taught else 0.0,
+        memory_bytes=max(_memory(spec) for spec in specs),
+        disk_bytes=sum(disk_bytes) * num_trials // len(specs) + sum(_disk(spec) for spec in runners),
+        alone_seconds=alone + sum(taught),
         race_seconds=race_seconds,
     )
-
-
-def _pretraining_step(recipe: PreTraining, student: "_Step", teacher: "_Step | None", *, with_teacher: bool) -> float:
-    """One step of the pre-training, the teacher's part included where there is one."""
-    batch_size = recipe.batch_size
-    # The triple loss needs the vocabulary's logits at all tokens, not at those to be guessed alone.
-    positions = 1.0 if recipe.triple else MASKED_SHARE
-    step = student.train(batch_size) + student.vocabulary(batch_size, BACKWARD_FACTOR, positions)
-    if teacher is not None and (recipe.distils or with_teacher):
-        step += teacher.forward(batch_size) + teacher.vocabulary(batch_size, 1, positions)
-    return step
-
-
-def _task_seconds(recipe: FineTuning, student: "_Step", teacher: "_Step | None") -> float:
-    """Fine-tuning of one task, its intermediate stage included."""
-    step, distillation = student.train(recipe.batch_size), recipe.distillation
-    if distillation is None or teacher is None:
-        return recipe.steps * step
-    seconds = recipe.steps * (step + teacher.forward(recipe.batch_size))
-    stage = distillation.intermediate
-    if stage is None:
-        return seconds
-    return seconds + stage.steps * (student.train(stage.batch_size) + teacher.forward(stage.batch_size))
-
-
-class _Step:
-    """Seconds of one step of a student on one core."""
-
-    def __init__(self, config: Student, length: int) -> None:
-        self.config, self.length = config, length
-        self.flops = student_cost(config, length).flops
-        if isinstance(config, BiLSTMConfig):
-            self.operations = 2 * length * OPERATIONS_PER_WORD + 12
-            return
-        per_block = 14 + 8 * config.num_feed_forward + (8 if config.use_bottleneck else 0)
-        self.operations = config.num_layers * per_block + 12
-
-    def forward(self, batch_size: int) -> float:
-        return batch_size * self.flops / FLOPS_PER_SECOND + self.operations * SECONDS_PER_OPERATION / 3
-
-    def train(self, batch_size: int) -> float:
-        flops = BACKWARD_FACTOR * batch_size * self.flops
-        return flops / FLOPS_PER_SECOND + self.operations * SECONDS_PER_OPERATION
-
-    def vocabulary(self, batch_size: int, passes: int, share: float) -> float:
-        masked = share * batch_size * self.length
-        return passes * 2 * masked * self.config.vocab_size * self.config.hidden_size / FLOPS_PER_SECOND
-
-
-@lru_cache(maxsize=256)
-def _step(config: Student, length: int) -> _Step:
-    """Thousands of trials share a few teachers, and every seed shares its student."""
-    return _Step(config, length)
 
 
 def _head_parameters(config: EncoderConfig) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from search.data.prepare import prepare, read_report
 from search.deployed_scores import check_scored
 from search.execute import Options, Watcher
+from search.predict import train_seconds
 from search.run import run_study
 from search.shared_trials import is_finished
 from search.study import Scale
@@ -80,7 +81,9 @@ def _run(planned: Reproduction, runs: Path, workers: int) -> list[str]:
 
 
 def _left(planned: Reproduction, runs: Path) -> float:
-    """Predicted core-seconds of the trials that no run under this root has finished; above 0, to divide by."""
-    seconds = planned.seconds
+    """Predicted core-seconds, each trial's alone, of those that no run under this root has finished; above 0, to divide
+    by.
+    """
+    new = {mark: spec for part in planned.parts for mark, spec in part.new.items()}
     home = Home(run=runs / "none", data=runs / "data", teachers=runs / "teachers")
-    return sum((value for mark, value in seconds.items() if not is_finished(mark, home)), 1e-9)
+    return sum((train_seconds(spec) for mark, spec in new.items() if not is_finished(mark, home)), 1e-9)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from search.data.spec import DataSpec
 from search.fingerprint import fingerprint
-from search.predict import predict
+from search.predict import together, work_of
 from search.study import Ablation, Scale, plan
 from search.trial import TrialSpec, teachers_of
 from studies.catalogue import load_study
@@ -43,9 +43,9 @@ class Reproduction:
     parts: tuple[Part, ...]
 
     @property
-    def seconds(self) -> dict[str, float]:
-        """Predicted time of one core, by distinct trial."""
-        return {mark: predict(spec).train_seconds for part in self.parts for mark, spec in part.new.items()}
+    def seconds(self) -> tuple[float, ...]:
+        """Predicted time of one core of what each part trains."""
+        return tuple(together(work_of(spec) for spec in part.new.values()) for part in self.parts)
 
 
 def reproduction(scale: Scale, data: DataSpec, names: Sequence[str] = PAPERS_STUDIES) -> Reproduction:
@@ -74,7 +74,7 @@ def reproduction(scale: Scale, data: DataSpec, names: Sequence[str] = PAPERS_STU
 
 def check_time(planned: Reproduction, workers: int) -> None:
     """Raises ValueError where training is predicted to exceed two hours."""
-    seconds = sum(planned.seconds.values()) / workers
+    seconds = sum(planned.seconds) / workers
     if seconds > LIMIT_SECONDS:
         raise ValueError(
             f"a reproduction must be trained within {time_text(LIMIT_SECONDS)}, got {time_text(seconds)} at scale "
@@ -86,12 +86,12 @@ def reproduction_rows(planned: Reproduction, workers: int) -> list[tuple[str, ..
     """The plan as a table: per study its arms, trials, those not trained by a study before it, and their time."""
     seconds = planned.seconds
     rows: list[tuple[str, ...]] = [("study", "arms", "trials", "new", "of one core")]
-    for part in planned.parts:
-        own = sum(seconds[mark] for mark in part.new)
+    for part, own in zip(planned.parts, seconds, strict=True):
         rows.append((part.study.name, str(len(part.study.arms)), str(part.trials), str(len(part.new)), time_text(own)))
-    total = sum(seconds.values())
+    total = sum(seconds)
     arms = {fingerprint(arm.spec) for part in planned.parts for arm in part.study.arms}
+    distinct = sum(len(part.new) for part in planned.parts)
     every = sum(part.trials for part in planned.parts)
-    rows.append(("in all", f"{len(arms)} distinct", str(every), str(len(seconds)), time_text(total)))
+    rows.append(("in all", f"{len(arms)} distinct", str(every), str(distinct), time_text(total)))
     rows.append((f"with {workers} workers", "", "", "", time_text(total / workers)))
     return rows

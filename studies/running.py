@@ -70,7 +70,7 @@ def run_request(request: RunRequest, *, as_json: bool) -> int:
             raise ValueError(f"{home.run.name} is in use by another process; wait for it or choose --runs")
         if isinstance(declared, Search):
             check_measurable(declared.baseline.encoder, declared.latency.on(device))
-        with terminal.Display(quiet=as_json, predicted_seconds=predict_study(declared).core_seconds) as display:
+        with terminal.Display(quiet=as_json, predicted_seconds=predict_study(declared).alone_seconds) as display:
             for line in (*read_report(home.data, data).lines(), *changes_since(home.run, about)):
                 display.say(line)
             if brought is not None:
@@ -180,7 +180,8 @@ def _finish(run: Path, summary: RunSummary, as_json: bool) -> int:
             }
         )
     else:
-        terminal.show_table(summary_rows(run))
+        rows = summary_rows(run)
+        terminal.show_table(rows) if len(rows[0]) > 1 else print(rows[0][0])
         for line in cap_lines(run):
             print(f"\n{line}")
         _mention(failed, [record for record in summary.records.values() if record.status == "diverged"])

@@ -21,11 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from reports.comparison.subjects import Rounds, Subject
+from reports.comparison.subjects import Subject
 from reports.contrast import LEVEL, SMALLEST_NUM_PAIRS
 from reports.pareto import Interval
 from reports.readable import plural
 from reports.records import Record, baseline_of, find_measurement
+from reports.sessions import Session
 from reports.sign_flip import sign_flip
 from search.trial import changes
 
@@ -65,7 +66,7 @@ def timing(subject: Subject) -> Timing:
     """The time of one forward pass: the mean of session medians where several sessions timed it, else its record's."""
     if subject.source is None:
         return _unknown("it was not measured; `thinbert measure` does")
-    timed = [session for session in subject.source.sessions if subject.encoder in session.samples]
+    timed = [session for session in subject.source.run.sessions.kept if subject.encoder in session.samples]
     measured = _measured(subject, "latency_ms")
     if len(timed) > 1 and _alike(timed):
         medians = tuple(median(session.samples[subject.encoder]) / 1e6 for session in timed)
@@ -94,9 +95,11 @@ def latency_ratio(subject: Subject, against: Subject) -> LatencyRatio:
     assert subject.source is not None and against.source is not None
     if subject.source.folder == against.source.folder:
         marks = (subject.encoder, against.encoder)
-        shared = [session for session in subject.source.sessions if all(mark in session.samples for mark in marks)]
+        shared = [
+            session for session in subject.source.run.sessions.kept if all(mark in session.samples for mark in marks)
+        ]
         if len(shared) >= SMALLEST_NUM_PAIRS and _alike(shared):
-            return _by_sessions(shared, marks, subject.source.num_refused)
+            return _by_sessions(shared, marks, subject.source.run.sessions.num_refused)
         if shared:
             return _by_rounds(shared[0], marks)
     return _by_records(subject, against)
@@ -130,7 +133,7 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     return ", ".join(said)
 
 
-def _by_sessions(sessions: list[Rounds], marks: tuple[str, str], num_refused: int) -> LatencyRatio:
+def _by_sessions(sessions: list[Session], marks: tuple[str, str], num_refused: int) -> LatencyRatio:
     logs = [math.log(median(one.samples[marks[0]]) / median(one.samples[marks[1]])) for one in sessions]
     ends = sign_flip(np.array([logs]), LEVEL)
     low, high = float(ends.low[0]), float(ends.high[0])
@@ -139,7 +142,7 @@ def _by_sessions(sessions: list[Rounds], marks: tuple[str, str], num_refused: in
     return LatencyRatio(ratio=math.exp(fmean(logs)), interval=interval, basis=basis, reason="")
 
 
-def _by_rounds(session: Rounds, marks: tuple[str, str]) -> LatencyRatio:
+def _by_rounds(session: Session, marks: tuple[str, str]) -> LatencyRatio:
     from search.latency.summary import estimates
 
     ratios = np.array([session.samples[marks[0]]]) / np.array([session.samples[marks[1]]])
@@ -189,7 +192,7 @@ def _bounds(measurement: Record) -> Interval:
 def _surroundings(subject: Subject, measurement: Record | None) -> dict[str, Any]:
     """The case and the machine: a session's own where it was kept, else what the record says."""
     assert subject.source is not None
-    session = next((one for one in subject.source.sessions if subject.encoder in one.samples), None)
+    session = next((one for one in subject.source.run.sessions.kept if subject.encoder in one.samples), None)
     made = subject.records[0]["provenance"] if subject.records else {}
     about = session.conditions if session is not None and session.conditions else made
     versions = about.get("versions")
@@ -213,7 +216,7 @@ def _other_reference(subject: Subject, against: Subject) -> str:
     return f"another reference: {listed}" if found else ""
 
 
-def _alike(sessions: list[Rounds]) -> bool:
+def _alike(sessions: list[Session]) -> bool:
     """Whether all sessions were of one case, on one machine."""
     first = sessions[0]
     return all(

@@ -3,15 +3,13 @@
 import difflib
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from reports.comparison.subjects import Group, Rounds, Source, Subject, encoder_of, printable, student_of
+from reports.comparison.subjects import Group, Source, Subject, encoder_of, printable, student_of
 from reports.contrast import arm_names, records_by_arm, study_seeds
 from reports.points import Point, chosen_by, points_of
-from reports.records import Record, is_ablation, read_run
-from search.files import read_json
+from reports.reading import read_run
+from reports.records import Record, is_ablation
 from search.fingerprint import fingerprint
 
 
@@ -60,12 +58,7 @@ def open_run(folder: Path, sources: dict[Path, Source]) -> Source:
     """A run with its measuring sessions, read once. Raises ValueError where the folder is no run."""
     place = folder.resolve()
     if place not in sources:
-        sessions, num_refused, damaged = _read_sessions(folder)
-        run = read_run(folder)
-        named = {problem.split(":")[0] for problem in run.problems}
-        more = tuple(problem for problem in damaged if problem.split(":")[0] not in named)
-        run = replace(run, problems=(*run.problems, *more))
-        sources[place] = Source(folder=place, run=run, sessions=sessions, num_refused=num_refused)
+        sources[place] = Source(folder=place, run=read_run(folder, sessions=True))
     return sources[place]
 
 
@@ -153,35 +146,3 @@ def _encoder_of_arm(source: Source, arm: str) -> str:
     listed = source.run.study.get("arms")
     entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
     return next((str(entry.get("encoder") or "") for entry in entries if entry.get("name") == arm), "")
-
-
-def _read_sessions(folder: Path) -> tuple[tuple[Rounds, ...], int, tuple[str, ...]]:
-    """Every kept session with its raw samples, how many were refused, and a line for each file that holds neither."""
-    found, num_refused, problems = [], 0, []
-    latency = folder / "latency"
-    paths = [*sorted(latency.glob("generation-*.json")), *sorted(latency.glob("session-*.json"))]
-    for path in [*paths, *latency.glob("front.json")]:
-        try:
-            document = read_json(path)
-            session = document if path.name == "front.json" else document["session"]
-            refused = session is None and bool(document.get("refused", True))
-            found += [] if session is None else [_rounds(session)]
-            num_refused += refused
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            problems.append(f"latency/{path.name}: holds no latency session; it is left out of latency ratios")
-    return tuple(found), num_refused, tuple(problems)
-
-
-def _rounds(session: dict[str, Any]) -> Rounds:
-    reference = tuple(float(sample) for sample in session["reference"]["forward_ns"])
-    samples = {str(one["name"]): tuple(map(float, one["series"]["forward_ns"])) for one in session["candidates"]}
-    if not reference or any(len(series) != len(reference) for series in samples.values()):
-        raise ValueError("every series of a session needs a sample per round")
-    if not all(0 < sample < math.inf for series in (reference, *samples.values()) for sample in series):
-        raise ValueError("samples of a session must be above 0 and finite")
-    return Rounds(
-        reference=reference,
-        samples=samples,
-        case=dict(session.get("case") or {}),
-        conditions=dict(session.get("conditions") or {}),
-    )

@@ -24,28 +24,12 @@ Kind = Literal["preset", "config file", "Hugging Face folder", "trial", "arm", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rounds:
-    """The raw samples of one measuring session."""
-
-    reference: tuple[float, ...]
-    """Nanoseconds per forward pass, one per round."""
-    samples: Mapping[str, tuple[float, ...]]
-    """The same by the encoder's fingerprint."""
-    case: Mapping[str, Any]
-    """Runtime, device, threads, batch, length; empty where not recorded."""
-    conditions: Mapping[str, Any]
-    """Machine and versions; empty where not recorded."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """The run that an item is of."""
 
     folder: Path
     run: Run
-    sessions: tuple[Rounds, ...]
-    num_refused: int
-    """Sessions that were not kept."""
+    """With its latency sessions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

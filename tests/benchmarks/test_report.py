@@ -8,7 +8,7 @@ import pytest
 from benchmarks import report
 from benchmarks.made_runs import make_ablation, make_search
 from benchmarks.report import main
-from reports.records import read_run
+from reports.reading import read_run
 from search.record import read_records
 
 
@@ -33,7 +33,7 @@ def test_made_runs_are_what_the_driver_would_have_written(tmp_path: Path) -> Non
         assert len(read_records(folder).records) == count and read_records(folder).problems == ()
         run = read_run(folder)
         assert len(run.records) == count and run.problems == ()
-    assert len(read_run(tmp_path / "ablation").sessions) == 8
+    assert len(read_run(tmp_path / "ablation").sessions.blocks) == 8
     with pytest.raises(ValueError, match="8 to 2000 trials, got 4000"):
         make_search(tmp_path / "more", 4000)
     with pytest.raises(ValueError, match="four arms or more in whole seeds, got 10 over 6"):

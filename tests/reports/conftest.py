@@ -17,6 +17,21 @@ def claimed() -> ModuleType:
     return load("claimed")
 
 
+@pytest.fixture(scope="session")
+def cells() -> ModuleType:
+    """Tables read back from pages, and what their cells must say."""
+    return load("cells")
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without their figures, for tests of what else is on them."""
+    from reports import page_figures
+
+    monkeypatch.setattr(page_figures, "to_svg", lambda *arguments: "<svg></svg>")
+    monkeypatch.setattr(page_figures, "to_png", lambda *arguments: None)
+
+
 def load(name: str) -> ModuleType:
     place = importlib.util.spec_from_file_location(f"{name}_runs", Path(__file__).with_name(f"{name}.py"))
     assert place is not None and place.loader is not None

@@ -149,6 +149,14 @@ def test_the_terminal_gets_one_row_per_arm(report, search_run):
     assert summary_rows(search_run)[0][1] == "accuracy"
 
 
+def test_the_terminal_gets_a_sentence_where_every_latency_session_was_refused(synthetic, tmp_path):
+    records = synthetic.make_search(3)
+    for record in records:
+        record["measurements"] = [one for one in record["measurements"] if "latency" not in one["metric"]]
+    run = synthetic.write_run(tmp_path / "run", synthetic.make_study(), records)
+    assert summary_rows(run) == [("No trial has both an accuracy and a latency, so there is no front to show.",)]
+
+
 def test_arms_that_differ_in_their_encoder_are_drawn_against_latency(synthetic, tmp_path):
     records = synthetic.make_ablation({"bare": 0.0, "transfer": 2.2}, 6)
     for record in records[1::2]:

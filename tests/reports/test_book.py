@@ -10,7 +10,7 @@ import pytest
 
 from reports.book import _chapters as chapters_of
 from reports.book import glance, work_table, write_book
-from reports.records import read_run
+from reports.reading import read_run
 from reports.verdict import verdicts
 from search.claim import beats
 

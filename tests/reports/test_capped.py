@@ -14,7 +14,8 @@ from reports.naming import BASELINE_NAME
 from reports.page import write_report
 from reports.points import points, points_of
 from reports.predicted import about_second_session
-from reports.records import Run, read_run, read_trials, value_of
+from reports.reading import read_run, read_trials
+from reports.records import Run, value_of
 from reports.summary import cap_lines, summary_rows
 
 CASE = {"runtime": "onnx-int8", "threads": 2, "device": "cpu", "batch": 32, "length": 64}

@@ -11,7 +11,7 @@ from reports.contrast import contrasts
 from reports.figures.claims import claims_info, draw_claims
 from reports.figures.style import to_svg
 from reports.page import write_report
-from reports.records import read_run
+from reports.reading import read_run
 from reports.summary import summary_rows
 from reports.verdict import verdicts
 from search.claim import beats

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.conclusions import CONCLUSIONS, concluded
-from reports.records import read_run
+from reports.reading import read_run
 from reports.results import results
 from reports.verdict import verdicts
 from search.claim import beats

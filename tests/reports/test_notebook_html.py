@@ -6,7 +6,7 @@ import pytest
 
 from reports.compare import compare
 from reports.contrast import contrasts
-from reports.records import read_run
+from reports.reading import read_run
 from reports.verdict import verdicts
 from search.claim import beats
 

@@ -244,7 +244,7 @@ PAGES = {
     "refused and damaged measuring sessions": Odd(
         make=refused_sessions,
         says=(
-            "latency/session-02.json: holds no latency session; the same run again measures it anew",
+            "latency/session-02.json: is not JSON but damaged; the same run again measures it anew",
             "session refused at session 1",
             "No verdict before the run is finished: 1 session.",
         ),

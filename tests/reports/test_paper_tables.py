@@ -9,7 +9,7 @@ import pytest
 
 from reports.page import write_report
 from reports.paper_tables import our_table, paper_tables
-from reports.records import read_run
+from reports.reading import read_run
 from search.claim import beats
 from search.paper_table import PaperTable
 from search.values import to_json

@@ -5,6 +5,7 @@ import pytest
 
 from model_zoo.presets import mobilebert_tiny
 from reports.cleaning import clean
+from reports.reading import read_run, read_trials
 from reports.records import (
     Run,
     baseline_of,
@@ -13,8 +14,6 @@ from reports.records import (
     majority_mean,
     majority_of,
     primary_tasks,
-    read_run,
-    read_trials,
     task_metrics,
     teacher_of,
     value_of,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.records import read_run
+from reports.reading import read_run
 from reports.source import CURVE_COLUMNS, TRIAL_COLUMNS, chosen, run_of
 from reports.table import claims, curves, knobs, trials
 from search.claim import beats

@@ -3,7 +3,8 @@
 import pytest
 
 from reports.blocks import LostBlock
-from reports.records import Run, read_run
+from reports.reading import read_run
+from reports.records import Run
 from reports.verdict import claims_of, verdicts
 from search.claim import beats, gains_more
 
@@ -140,7 +141,7 @@ def test_a_latency_claim_is_about_sessions_and_their_raw_samples(synthetic, clai
     (run / "latency" / "session-03.json").write_text("{")
     damaged = read_run(run)
     assert damaged.problems == (
-        "latency/session-03.json: holds no latency session; the same run again measures it anew",
+        "latency/session-03.json: is not JSON but damaged; the same run again measures it anew",
     )
     (found,) = verdicts(damaged)
     assert found.forecast == "no verdict before the run is finished: 1 session"

@@ -3,9 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from model_zoo.cost import cost
-from search.predict import Prediction, predict
+from search.predict import Prediction, predict, together, train_seconds, work_of
 from search.recipe import TaskDistillation, TripleLoss
+from search.study import at_seed
 
 
 def test_a_prediction_is_positive_in_every_part(make_spec: Any) -> None:
@@ -85,3 +88,36 @@ def test_every_strategy_and_objective_has_its_own_price(make_spec: Any) -> None:
     both = replace(logits, intermediate=stage)
     distilled, two_stages = (seconds_of(spec, fine_tuning=replace(tuning, distillation=one)) for one in (logits, both))
     assert progressive < distilled < two_stages
+
+
+def test_what_trials_of_a_seed_hear_of_a_teacher_is_counted_once(make_spec: Any) -> None:
+    first = make_spec(with_teacher=True)
+    narrower = replace(first, student=replace(first.student, feed_forward_size=16))
+    works = [work_of(spec) for spec in (first, narrower)]
+    assert works[0].heard == works[1].heard and len(works[0].heard) == 2  # transfer, distillation
+    heard = sum(work.seconds for work in works[0].heard.values())
+    alone = [train_seconds(spec) for spec in (first, narrower)]
+    assert [work.own.seconds + heard for work in works] == pytest.approx(alone)
+    assert together(works) == pytest.approx(sum(alone) - heard) and heard > 0
+    assert together([works[0], work_of(at_seed(narrower, 1))]) == pytest.approx(sum(alone))
+
+
+def test_other_blocks_or_updates_of_a_teacher_are_heard_anew(make_spec: Any) -> None:
+    spec = make_spec(with_teacher=True)
+    joint = replace(spec, recipe=replace(spec.recipe, knowledge_transfer=replace(
+        spec.recipe.knowledge_transfer, strategy="joint")))  # fmt: skip
+    without = replace(spec, recipe=replace(spec.recipe, knowledge_transfer=None))
+    heard = [set(work_of(one).heard) for one in (spec, joint, without)]
+    assert len(heard[0] & heard[1]) == 1  # the distillation after the transfer
+    assert not heard[0] & heard[2]  # it begins at the first update there
+
+
+def test_what_is_never_kept_is_each_trials_own(make_spec: Any) -> None:
+    spec = make_spec(with_teacher=True)
+    triple = replace(spec.recipe.pre_training, teacher_share=0.0, triple=TripleLoss())
+    tuning = replace(spec.recipe.fine_tuning, distillation=TaskDistillation(teacher_share=0.5))
+    on_labels = replace(spec.recipe, knowledge_transfer=None, pre_training=replace(triple, triple=None))
+    bare = replace(spec, recipe=on_labels, teacher=None)
+    for changed in ({"pre_training": triple}, {"pre_training": replace(triple, triple=None), "fine_tuning": tuning}):
+        one = replace(spec, recipe=replace(spec.recipe, knowledge_transfer=None, **changed))
+        assert work_of(one).heard == {} and work_of(one).own.flops > work_of(bare).own.flops

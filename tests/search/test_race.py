@@ -165,7 +165,7 @@ def test_the_same_race_has_one_name_whatever_rate_won(make_ablation: Any, make_s
 
 def test_the_predicted_cost_of_a_study_holds_its_race(make_ablation: Any) -> None:
     from search.budget import Assumptions
-    from search.predict import predict, predict_study
+    from search.predict import predict, predict_study, work_of
     from search.race import contenders
     from search.study import Race
     from search.study_budget import study_budget
@@ -173,7 +173,10 @@ def test_the_predicted_cost_of_a_study_holds_its_race(make_ablation: Any) -> Non
     plain, study = make_ablation(), make_ablation(race=Race(candidates=(1e-4, 1e-3, 1e-2), seed=99))
     before, found = predict_study(plain), predict_study(study)
     spec = contenders(study)[0].spec
-    expected = 3 * predict(spec).train_seconds + predict(spec.teacher).train_seconds
+    work = work_of(spec)
+    heard = sum(each.seconds for each in work.heard.values())
+    assert heard > 0 and predict(spec).train_seconds == pytest.approx(work.own.seconds + heard)
+    expected = 3 * work.own.seconds + heard + predict(spec.teacher).train_seconds
     assert before.race_seconds == 0 and found.race_seconds == pytest.approx(expected)
     assert found.core_seconds == pytest.approx(before.core_seconds + expected)
     counted = {trial.name: trial.count for trial in study_budget(study, Assumptions()).trials}
@@ -276,7 +279,7 @@ def test_another_race_does_not_go_on_in_the_same_folder(
 
 def test_the_report_says_what_rate_was_chosen_and_cleaning_leaves_the_race_its_trial_files(runs: Path) -> None:
     from reports.background import provenance
-    from reports.records import read_run
+    from reports.reading import read_run
     from studies.housekeeping import clean_run
 
     run = runs / "tiny-smoke"

@@ -13,14 +13,20 @@ import pytest
 from search.claim import Claim, beats
 from search.data.prepare import prepare
 from search.execute import Options, Watcher
+from search.files import read_json
+from search.fingerprint import fingerprint
+from search.machine import cores
+from search.predict import predict
 from search.run import run_study
 from search.study import Ablation, plan
+from search.trial import TrialSpec
+from search.values import from_json
 from studies import until_decided
 from studies.catalogue import load_study
 from studies.data_specs import known_data_spec
 from studies.request import RunRequest
 from studies.scales import sources
-from studies.until_decided import budget_seconds, run_until_decided, with_looks
+from studies.until_decided import Pace, budget_seconds, pace_of, run_until_decided, with_looks
 
 
 def tiny_module() -> ModuleType:
@@ -53,23 +59,39 @@ def looked_at(runs: Path) -> Ablation:
     return with_looks(replace(study, arms=arms, claims=(claim,)), (1, 2, 3))
 
 
-def run(runs: Path, budget: float) -> list[str]:
-    said: list[str] = []
-    watcher = Watcher(say=said.append)
-    run_until_decided(looked_at(runs), TINY.home(runs), Options(workers=2), {"command": "tiny"}, watcher, budget)
-    return said
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run under a budget as if each look took as long as given; what was said."""
+
+    def go(runs: Path, budget: float, *, look: float = 10.0) -> list[str]:
+        said: list[str] = []
+        now = [100.0]
+
+        def trained(*asked: Any, **more: Any) -> Any:
+            now[0] += look
+            return run_study(*asked, **more)
+
+        monkeypatch.setattr(until_decided, "run_study", trained)
+        options, watcher = Options(workers=2), Watcher(say=said.append)
+        run_until_decided(
+            looked_at(runs), TINY.home(runs), options, {"command": "tiny"}, watcher, budget, lambda: now[0]
+        )
+        return said
+
+    return go
 
 
 def test_looks_are_trained_one_after_another_as_far_as_the_budget_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(until_decided, "look_seconds", lambda study, look, home: 20.0)
+    monkeypatch.setattr(until_decided, "look_seconds", lambda study, look, home, workers: 10.0)
+    monkeypatch.setattr(until_decided, "pace_of", lambda run: Pace())
     said = run(tmp_path, 25.0)
     assert said[-3:] == [
         "look 1 of 3, 1 seeds: 1 of 1 claims inconclusive",
         "look 2 of 3, 2 seeds: 1 of 1 claims inconclusive",
-        "look 3 of 3 (3 seeds) is predicted to take 10 s, 5 s of the --budget are left: stopped, what is inconclusive "
-        "stays so",
+        "look 3 of 3 (3 seeds) needs 10 s (predicted), of the --budget of 25 s 20 s are used and 5 s are left: "
+        "stopped, what is inconclusive stays so",
     ]
     home = TINY.home(tmp_path)
     records = [json.loads(path.read_text()) for path in sorted((home.run / "trials").glob("*.json"))]
@@ -81,7 +103,10 @@ def test_looks_are_trained_one_after_another_as_far_as_the_budget_goes(
 
     before = {path: path.read_bytes() for path in (home.run / "trials").glob("*.json")}
     said = run(tmp_path, 30.0)
-    assert "look 3 of 3, 3 seeds: 1 of 1 claims inconclusive" in said
+    assert said[-2:] == [
+        "look 3 of 3, 3 seeds: 1 of 1 claims inconclusive",
+        "stopped, this was the last look; of the --budget of 30 s 30 s are used and 0 s are left",
+    ]
     after = {path: path.read_bytes() for path in (home.run / "trials").glob("*.json")}
     assert len(after) == 6 and {path: after[path] for path in before} == before
 
@@ -94,24 +119,57 @@ def test_looks_are_trained_one_after_another_as_far_as_the_budget_goes(
         run_study(whole, home, Options(), {"command": "tiny"}, Watcher())
 
 
-def test_a_first_look_beyond_the_budget_trains_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^look 1 of 3 \(1 seeds\) is predicted to take .* allow more, or"):
+def test_a_first_look_beyond_the_budget_trains_nothing(run: Any, tmp_path: Path) -> None:
+    message = r"^look 1 of 3 \(1 seeds\) needs .* \(predicted\), of the --budget of 0 s 0 s are used and 0 s are left; "
+    with pytest.raises(ValueError, match=message + "allow more, or use more --workers$"):
         run(tmp_path, 1e-6)
     assert not TINY.home(tmp_path).run.exists()
+
+
+def test_the_clock_counts_and_not_what_was_predicted(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes longer than predicted, by other work on the machine say, leaves less for the next look."""
+    monkeypatch.setattr(until_decided, "look_seconds", lambda study, look, home, workers: 10.0)
+    monkeypatch.setattr(until_decided, "pace_of", lambda run: Pace())
+    said = run(tmp_path, 30.0, look=21.0)
+    assert said[-1].startswith(
+        "look 2 of 3 (2 seeds) needs 10 s (predicted), of the --budget of 30 s 21 s are used and"
+    )
+
+
+def test_a_look_is_expected_to_take_as_many_times_longer_as_trials_here_took(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(until_decided, "look_seconds", lambda study, look, home, workers: 10.0)
+    run(tmp_path, 10.0)
+    folder = TINY.home(tmp_path).run
+    records = [read_json(path) for path in sorted((folder / "trials").glob("*.json"))]
+    predicted = [predict(from_json(TrialSpec, record["spec"])).train_seconds for record in records]
+    assert len(records) == 2
+    for record, seconds, taken in zip(records, predicted, (False, True), strict=True):
+        for one in record["measurements"]:
+            if one["metric"] == "train_seconds":
+                one["value"] = 1.3 * seconds if not taken else 9.0 * seconds
+        record["provenance"] |= {"taken_from": "other/trials/0.json"} if taken else {}
+        (folder / "trials" / f"{record['fingerprint']}.json").write_text(json.dumps(record))
+    found = pace_of(folder)
+    assert (found.factor, found.num_trials) == (pytest.approx(1.3), 1)
+    with pytest.raises(ValueError, match=r"needs 13 s \(1\.30 times the 10 s predicted, as 1 trial here took\), of"):
+        run(tmp_path, 12.0)
 
 
 def test_what_a_look_costs_is_what_no_run_has_finished(tmp_path: Path) -> None:
     study = looked_at(tmp_path)
     home = TINY.home(tmp_path)
-    first = until_decided.look_seconds(study, 0, home)
-    assert first > 0 and first == pytest.approx(until_decided.look_seconds(study, 1, home))
-    from search.fingerprint import fingerprint
+    first = until_decided.look_seconds(study, 0, home, 1)
+    assert first > 0 and first == pytest.approx(until_decided.look_seconds(study, 1, home, 1))
+    longest = max(predict(one.spec).train_seconds for one in plan(study))
+    assert until_decided.look_seconds(study, 0, home, 64) == pytest.approx(max(longest, first / cores()))
 
     (home.run.parent / "other" / "trials").mkdir(parents=True)
     for one in plan(study):
         if one.seed == 0:
             (home.run.parent / "other" / "trials" / f"{fingerprint(one.spec)}.json").write_text("{}")
-    assert until_decided.look_seconds(study, 0, home) == 0
+    assert until_decided.look_seconds(study, 0, home, 1) == 0
 
 
 def test_the_papers_studies_can_be_looked_at_or_say_why_not(tmp_path: Path) -> None:

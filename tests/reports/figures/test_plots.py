@@ -14,7 +14,8 @@ from reports.figures.front import plot_front, plot_size
 from reports.figures.importance import plot_importance
 from reports.figures.latency import plot_latency
 from reports.points import points
-from reports.records import baseline_of, read_run
+from reports.reading import read_run
+from reports.records import baseline_of
 from reports.table import claims, curves, knobs, trials
 from search.claim import beats
 
