@@ -20,7 +20,8 @@ from search.data.prepare import prepare
 from search.execute import Options, Watcher, execute
 from search.files import write_whole
 from search.fingerprint import fingerprint
-from search.predict import predict
+from search.predict import predict, work_of
+from search.predict import together as sharing
 from search.record import TrialRecord
 from search.study import at_seed
 from search.teachers import train_teachers
@@ -57,7 +58,7 @@ def train(specs: Sequence[TrialSpec], out: Path, workers: int) -> dict[str, Tria
 
 
 def rows(planned: Reproduction, records: dict[str, TrialRecord], seed: int) -> list[tuple[str, str, float, float]]:
-    """Study, arm, seconds and predicted seconds of every arm.
+    """Study, arm, seconds, and those predicted for the trial alone, of every arm.
 
     Raises:
         ValueError: a trial did not end as it should.
@@ -72,13 +73,13 @@ def rows(planned: Reproduction, records: dict[str, TrialRecord], seed: int) -> l
     return found
 
 
-def table(found: Sequence[tuple[str, str, float, float]]) -> str:
-    """The rows for people, and their sums."""
+def table(found: Sequence[tuple[str, str, float, float]], together: float) -> str:
+    """The rows for people, and their sum beside what was predicted for all of them together."""
     lines = [f"{study:26}{name:22}{real:7.1f} s{predicted:7.1f} s predicted" for study, name, real, predicted in found]
-    real, predicted = (sum(row[place] for row in found) for place in (2, 3))
+    real = sum(row[2] for row in found)
     mean = real / len(found)
     verdict = f"goal {GOAL_SECONDS:g} s: {'met' if mean <= GOAL_SECONDS else 'MISSED'}"
-    lines.append(f"{len(found)} arms, {real:.0f} s of one core, {predicted / real:.2f} of it predicted")
+    lines.append(f"{len(found)} arms, {real:.0f} s of one core, {together / real:.2f} of it predicted")
     return "\n".join([*lines, f"{mean:.1f} s a trial, the teacher among them, {verdict}"])
 
 
@@ -102,7 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows([COLUMNS, *found])
     write_whole(options.out / "trial-cost.csv", stream.getvalue().encode())
-    print(f"{header(before)}\n\n{table(found)}")
+    together = sharing(work_of(spec) for spec in specs)
+    print(f"{header(before)}\n\n{table(found, together)}")
     return 0 if sum(row[2] for row in found) / len(found) <= GOAL_SECONDS else 1
 
 

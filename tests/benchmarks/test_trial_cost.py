@@ -42,8 +42,9 @@ def test_the_table_has_a_line_for_each_arm_and_holds_the_mean_against_the_goal(
     planned: Reproduction, seconds: float, word: str
 ) -> None:
     found = trial_cost.rows(planned, records(planned, seconds), SEED)
-    lines = trial_cost.table(found).splitlines()
+    lines = trial_cost.table(found, 30.0 * len(found)).splitlines()
     assert len(lines) == len(found) + 2
+    assert lines[-2].endswith("0.50 of it predicted")
     assert lines[-1] == f"{seconds:.1f} s a trial, the teacher among them, goal 60 s: {word}"
 
 
