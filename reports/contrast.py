@@ -92,14 +92,15 @@ def contrasts(records: Sequence[Record], study: Record) -> tuple[Contrast, ...]:
     """
     arms, seeds, margin = arm_names(study), study_seeds(records, study), margin_of(study)
     table = records_by_arm(records)
-    found = [measure_contrast(table, (arms[0], arm), seeds, PRIMARY, accuracy_of) for arm in arms[1:]]
+    metrics = {PRIMARY: accuracy_of} | {metric: task_score(metric) for metric in primary_metrics(records)}
+    paired = [
+        _paired(table, (arms[0], arm), seeds, metric, value) for metric, value in metrics.items() for arm in arms[1:]
+    ]
+    measured = _tested_by_size(paired)
+    found, tasks = measured[: len(arms[1:])], measured[len(arms[1:]) :]
     # Claims are the one family of verdicts: beside them the arms are exploration, like single tasks.
     judged = [with_detectable(one, LEVEL) for one in found] if study.get("claims") else judge_contrasts(found, margin)
-    for metric in primary_metrics(records) if len(arms) > 1 else ():
-        for arm in arms[1:]:
-            measured = measure_contrast(table, (arms[0], arm), seeds, metric, task_score(metric))
-            judged.append(with_detectable(measured, LEVEL))
-    return tuple(judged)
+    return (*judged, *(with_detectable(one, LEVEL) for one in tasks))
 
 
 def arm_names(study: Record) -> list[str]:
@@ -183,6 +184,17 @@ def measure_contrast(
     value: Callable[[Record], float | None],
 ) -> Contrast:
     """The pairs of one contrast with its test, not yet judged."""
+    return _tested(_paired(table, arms, seeds, metric, value))
+
+
+def _paired(
+    table: dict[tuple[str, int], Record],
+    arms: tuple[str, str],
+    seeds: Sequence[int],
+    metric: str,
+    value: Callable[[Record], float | None],
+) -> Contrast:
+    """The pairs of one contrast and their means."""
     pairs: dict[int, tuple[float, float]] = {}
     lost = []
     for seed in seeds:
@@ -197,24 +209,29 @@ def measure_contrast(
         else:
             pairs[seed] = (values[0], values[1])
     differences = tuple(arm - base for base, arm in pairs.values())
-    empty = Contrast(
+    return Contrast(
         arm=arms[1], baseline=arms[0], metric=metric, seeds=tuple(pairs), differences=differences, lost=tuple(lost),
-        baseline_mean=None, arm_mean=None, mean=None, deviation=None, interval=None, p=None, p_holm=None,
-        detectable=None, why_not="", verdict=None, more_seeds=None, forecast="",
-    )  # fmt: skip
-    if not pairs:
-        return empty
-    tested = sign_flip(np.array([differences]), LEVEL)
-    low, high = float(tested.low[0]), float(tested.high[0])
-    return replace(
-        empty,
-        baseline_mean=fmean(base for base, _ in pairs.values()),
-        arm_mean=fmean(arm for _, arm in pairs.values()),
-        mean=fmean(differences),
+        baseline_mean=fmean(base for base, _ in pairs.values()) if pairs else None,
+        arm_mean=fmean(arm for _, arm in pairs.values()) if pairs else None,
+        mean=fmean(differences) if pairs else None,
         deviation=float(np.std(differences, ddof=1)) if len(differences) > 1 else None,
-        interval=(low, high) if math.isfinite(low) else None,
-        p=float(tested.p[0]),
-    )
+        interval=None, p=None, p_holm=None, detectable=None, why_not="", verdict=None, more_seeds=None, forecast="",
+    )  # fmt: skip
+
+
+def _tested(contrast: Contrast) -> Contrast:
+    """With p and interval, where there is a pair."""
+    if not contrast.num_pairs:
+        return contrast
+    tested = sign_flip(np.array([contrast.differences]), LEVEL)
+    low, high = float(tested.low[0]), float(tested.high[0])
+    return replace(contrast, interval=(low, high) if math.isfinite(low) else None, p=float(tested.p[0]))
+
+
+def _tested_by_size(paired: Sequence[Contrast]) -> list[Contrast]:
+    """All tested, in their order; those of as many pairs after one another: the sampled flips of one size are kept."""
+    tested = {place: _tested(paired[place]) for place in sorted(range(len(paired)), key=lambda p: paired[p].num_pairs)}
+    return [tested[place] for place in range(len(paired))]
 
 
 def loss_reason(record: Record | None) -> Literal["diverged", "failed", "not trained", "not measured"]:

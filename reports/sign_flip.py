@@ -148,8 +148,8 @@ def subset_means(differences: Array) -> Array:
     """[studies, subsets]: the mean of every non-empty subset of the pairs, or of a random sample of subsets."""
     num_studies, num_pairs = differences.shape
     if num_pairs > MAX_EXACT:
-        chosen = _sampled_subsets(num_pairs)
-        sampled: Array = (differences @ chosen) / chosen.sum(axis=0)
+        chosen, sizes = _sampled_subsets(num_pairs)
+        sampled: Array = (differences @ chosen) / sizes
         return sampled
     sums, sizes = np.zeros((num_studies, 1)), np.zeros(1)
     for pair in range(num_pairs):
@@ -160,13 +160,18 @@ def subset_means(differences: Array) -> Array:
 
 
 @lru_cache(maxsize=1)
-def _sampled_subsets(num_pairs: int) -> Array:
-    """[pairs, subsets] of zeros and ones, the same for every test of so many pairs."""
+def _sampled_subsets(num_pairs: int) -> tuple[Array, Array]:
+    """[pairs, subsets] of zeros and ones, and the sizes of the subsets; the same for every test of so many pairs.
+
+    Only the last is kept, 50 MB for 100 pairs: who tests many studies takes those of as many pairs together.
+    """
     chosen = np.random.default_rng(2).random((NUM_SAMPLED, num_pairs)) < 0.5
     chosen[~chosen.any(axis=1)] = True
     found = chosen.T.astype(float)
-    found.setflags(write=False)
-    return found
+    sizes: Array = found.sum(axis=0)
+    for array in (found, sizes):
+        array.setflags(write=False)
+    return found, sizes
 
 
 def _ends(means: Array, level: float) -> tuple[Array, Array]:

@@ -123,9 +123,15 @@ def _brief(svg: str) -> str:
     return re.sub(r" ?\n *", "\n", short).replace("\nL ", "L").replace('\n"', '"')
 
 
-def to_png(figure: Figure, path: Path) -> None:
-    """The figure as a PNG file at 160 dots per inch, without software name or date."""
+def png_of(figure: Figure, identity: str) -> bytes:
+    """The figure as a PNG at 160 dots per inch, without software name or date; it keeps the layout of that drawing."""
     stream = io.BytesIO()
-    with styled(path.stem):
+    with styled(identity):
         figure.savefig(stream, format="png", dpi=160, metadata={"Software": None})
-    write_whole(path, stream.getvalue())
+    figure.set_layout_engine("none")
+    return stream.getvalue()
+
+
+def to_png(figure: Figure, path: Path) -> None:
+    """Write `png_of` to a file."""
+    write_whole(path, png_of(figure, path.stem))

@@ -190,7 +190,7 @@ def make_ablation(synthetic: Any, claimed: Any, folder: Path) -> Path:
 @pytest.fixture(autouse=True)
 def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_figures, "to_svg", lambda *arguments: "<svg></svg>")
-    monkeypatch.setattr(page_figures, "to_png", lambda *arguments: None)
+    monkeypatch.setattr(page_figures, "png_of", lambda *arguments: b"")
 
 
 def names_of(record: Any) -> str:
@@ -430,8 +430,7 @@ def test_every_cell_of_the_books_first_page(
     shared = synthetic.write_run(
         tmp_path / "two-cpu", {**synthetic.make_ablation_study(), "study": "two"}, files(run)[:5]
     )
-    monkeypatch.setattr(page, "page_figures", lambda *arguments: {})
-    monkeypatch.setattr(page, "claims_figure", lambda *arguments: {})
+    monkeypatch.setattr(page, "shown", lambda *arguments: {})
     index = write_book([run, shared], tmp_path / "book")
     judged = plain.judge(run, 9, 0.05)
     listed = json.loads((index.parent / "claims.json").read_text())
