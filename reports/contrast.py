@@ -17,12 +17,15 @@ import numpy as np
 from reports.pareto import Interval
 from reports.points import accuracy_of
 from reports.records import Record, primary_metrics, value_of
-from reports.sign_flip import detectable_effect, holm, more_seeds_to_settle, sign_flip
+from reports.sign_flip import MAX_EXACT, detectable_effect, holm, more_seeds_to_settle, sign_flip
 
 LEVEL = 0.05
 PRIMARY = "accuracy"
 SMALLEST_NUM_PAIRS = 6
 """With fewer pairs no interval at 95 % is finite and no p reaches 5 % (2^(1 - 6) = 0.03)."""
+
+NUM_TOGETHER = 2**20
+"""Flips of all contrasts that are tested at once: 8 MiB."""
 
 Verdict = Literal["better", "worse", "no difference that matters", "cannot tell"]
 
@@ -96,7 +99,7 @@ def contrasts(records: Sequence[Record], study: Record) -> tuple[Contrast, ...]:
     paired = [
         _paired(table, (arms[0], arm), seeds, metric, value) for metric, value in metrics.items() for arm in arms[1:]
     ]
-    measured = _tested_by_size(paired)
+    measured = _tested(paired)
     found, tasks = measured[: len(arms[1:])], measured[len(arms[1:]) :]
     # Claims are the one family of verdicts: beside them the arms are exploration, like single tasks.
     judged = [with_detectable(one, LEVEL) for one in found] if study.get("claims") else judge_contrasts(found, margin)
@@ -184,7 +187,7 @@ def measure_contrast(
     value: Callable[[Record], float | None],
 ) -> Contrast:
     """The pairs of one contrast with its test, not yet judged."""
-    return _tested(_paired(table, arms, seeds, metric, value))
+    return _tested([_paired(table, arms, seeds, metric, value)])[0]
 
 
 def _paired(
@@ -219,19 +222,19 @@ def _paired(
     )  # fmt: skip
 
 
-def _tested(contrast: Contrast) -> Contrast:
-    """With p and interval, where there is a pair."""
-    if not contrast.num_pairs:
-        return contrast
-    tested = sign_flip(np.array([contrast.differences]), LEVEL)
-    low, high = float(tested.low[0]), float(tested.high[0])
-    return replace(contrast, interval=(low, high) if math.isfinite(low) else None, p=float(tested.p[0]))
-
-
-def _tested_by_size(paired: Sequence[Contrast]) -> list[Contrast]:
-    """All tested, in their order; those of as many pairs after one another: the sampled flips of one size are kept."""
-    tested = {place: _tested(paired[place]) for place in sorted(range(len(paired)), key=lambda p: paired[p].num_pairs)}
-    return [tested[place] for place in range(len(paired))]
+def _tested(paired: Sequence[Contrast]) -> list[Contrast]:
+    """With p and interval where there is a pair, in their order; those of as many pairs are tested together."""
+    found = dict(enumerate(paired))
+    for count in sorted({contrast.num_pairs for contrast in paired} - {0}):
+        places = [place for place, contrast in found.items() if contrast.num_pairs == count]
+        size = max(1, NUM_TOGETHER >> min(count, MAX_EXACT))
+        for start in range(0, len(places), size):
+            some = places[start : start + size]
+            tested = sign_flip(np.array([paired[place].differences for place in some]), LEVEL)
+            ends = zip(tested.low.tolist(), tested.high.tolist(), tested.p.tolist(), strict=True)
+            for place, (low, high, p) in zip(some, ends, strict=True):
+                found[place] = replace(paired[place], interval=(low, high) if math.isfinite(low) else None, p=p)
+    return list(found.values())
 
 
 def loss_reason(record: Record | None) -> Literal["diverged", "failed", "not trained", "not measured"]:

@@ -5,6 +5,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from search.files import write_whole
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """Spreadsheets read the full-width forms of a sign like the sign."""
+
+
+_SCALARS = {str, int, float, bool, type(None)}
+_dumps = partial(json.dumps, ensure_ascii=False, allow_nan=False)
 
 
 def disarm(cell: Any) -> Any:
@@ -41,8 +46,25 @@ def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]], colu
     writer.writerows([disarm(_cell(row[head])) for head in heads] for row in plain)
     paths = [folder / f"{name}.csv", folder / f"{name}.json"]
     write_whole(paths[0], stream.getvalue())
-    write_whole(paths[1], json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_whole(paths[1], _json(plain) + "\n")
     return paths
+
+
+def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What `json.dumps` gives with an indent of 1, which without one writes ten times as fast."""
+    made = [
+        ",\n".join(
+            f"  {_dumps(head)}: {_dumps(value) if type(value) in _SCALARS else _indented(value)}"
+            for head, value in row.items()
+        )
+        for row in rows
+    ]
+    objects = (f" {{\n{row}\n }}" if row else " {}" for row in made)
+    return f"[\n{body}\n]" if (body := ",\n".join(objects)) else "[]"
+
+
+def _indented(value: Any) -> str:
+    return _dumps(value, indent=1).replace("\n", "\n  ")  # no text has a line end that is not escaped
 
 
 def _cell(value: Any) -> Any:

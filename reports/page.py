@@ -3,8 +3,9 @@
 The page needs nothing beside itself: no script, no style sheet, no font, no network. It is written last.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,24 @@ def write_page(run: Run, target: Path, helper: Helper, *, in_book: bool = False)
     Args:
         helper: draws figures while tables are made, where it has a process.
     """
+    with _set_aside():
+        return _write_page(run, target, helper, in_book=in_book)
+
+
+@contextmanager
+def _set_aside() -> Iterator[None]:
+    """No garbage is looked for in what was read, which stays: a second or more, where trials are many."""
+    if gc.get_freeze_count():  # somebody else's, and not ours to undo
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _write_page(run: Run, target: Path, helper: Helper, *, in_book: bool) -> Path:
     known = configurations_of(run)
     found = points_of(run, known)
     asked = ask(run_pictures(run, found), helper)
@@ -125,7 +144,7 @@ def _context(run: Run, known: Configurations, found: list[Point]) -> dict[str, A
         "data": background.data_tables(study),
         "trials": sections.trial_listing(run, known),
         "failures": sections.failure_table(run, known),
-        "provenance": background.provenance(run) if run.records else [],
+        "provenance": background.provenance(run, known.keys) if run.records else [],
     }
 
 

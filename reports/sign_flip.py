@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 MAX_EXACT = 20
 """Pairs up to which all 2^n flips are taken; beyond, `NUM_SAMPLED` random ones (the test still keeps its level)."""
 NUM_SAMPLED = 2**16 - 1
+NUM_CACHED = 2**11
+"""Of these so many at a time: 1.6 MB for 100 pairs."""
 MAX_SIMULATED = 10
 """Pairs up to which simulations flip signs; beyond, they use Student's interval, which flipping comes close to."""
 NUM_STUDIES = 1000
@@ -148,14 +150,24 @@ def subset_means(differences: Array) -> Array:
     """[studies, subsets]: the mean of every non-empty subset of the pairs, or of a random sample of subsets."""
     num_studies, num_pairs = differences.shape
     if num_pairs > MAX_EXACT:
-        chosen, sizes = _sampled_subsets(num_pairs)
-        sampled: Array = (differences @ chosen) / sizes
-        return sampled
+        return _sampled_means(differences)
     sums, sizes = np.zeros((num_studies, 1)), np.zeros(1)
     for pair in range(num_pairs):
         sums = np.concatenate([sums, sums + differences[:, pair : pair + 1]], axis=1)
         sizes = np.concatenate([sizes, sizes + 1])
     found: Array = sums[:, 1:] / sizes[1:]
+    return found
+
+
+def _sampled_means(differences: Array) -> Array:
+    """One row at a time, so that a study's means do not depend on the others', for some subsets at a time, so that
+    these stay in the processor's cache from one row to the next."""
+    chosen, sizes = _sampled_subsets(differences.shape[1])
+    found = np.empty((len(differences), len(sizes)))
+    for start in range(0, len(sizes), NUM_CACHED):
+        part = slice(start, start + NUM_CACHED)
+        for row, mean in zip(differences[:, None], found, strict=True):
+            mean[part] = (row @ chosen[:, part])[0] / sizes[part]
     return found
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
 
+import numpy as np
 import seaborn
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -174,7 +175,9 @@ def _draw_panel(axes: Axes, panel: ContrastPanel, info: ContrastInfo) -> None:
     for place, row in enumerate(panel.rows):
         dots += row.differences
         heights += [place + 0.2 + offset for offset in _stacked(row.differences, 0.012 * (high - low))]
-    axes.scatter(dots, heights, color=PALE, edgecolor=GREY, linewidth=0.7, s=26, zorder=3, label="one seed")
+    axes.scatter(
+        np.array(dots), np.array(heights), color=PALE, edgecolor=GREY, linewidth=0.7, s=26, zorder=3, label="one seed"
+    )
     for place, row in enumerate(panel.rows):
         colour = COLOURS[row.verdict]
         _draw_mean(axes, row, place, colour)
