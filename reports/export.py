@@ -5,7 +5,6 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uf
 """Spreadsheets read the full-width forms of a sign like the sign."""
 
 
-_SCALARS = {str, int, float, bool, type(None)}
-_dumps = partial(json.dumps, ensure_ascii=False, allow_nan=False)
+_NESTED = {list, dict}
+_BY_LINES = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",\n  ", ": "))
 
 
 def disarm(cell: Any) -> Any:
@@ -51,20 +50,20 @@ def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]], colu
 
 
 def _json(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What `json.dumps` gives with an indent of 1, which without one writes ten times as fast."""
-    made = [
-        ",\n".join(
-            f"  {_dumps(head)}: {_dumps(value) if type(value) in _SCALARS else _indented(value)}"
-            for head, value in row.items()
-        )
-        for row in rows
-    ]
-    objects = (f" {{\n{row}\n }}" if row else " {}" for row in made)
-    return f"[\n{body}\n]" if (body := ",\n".join(objects)) else "[]"
+    """What `json.dumps` gives with an indent of 1; without one it is written in C, ten times as fast."""
+    objects = ",\n".join(
+        _flat(row) if row and _NESTED.isdisjoint(map(type, row.values())) else _deep(row) for row in rows
+    )
+    return f"[\n{objects}\n]" if objects else "[]"
 
 
-def _indented(value: Any) -> str:
-    return _dumps(value, indent=1).replace("\n", "\n  ")  # no text has a line end that is not escaped
+def _flat(row: Mapping[str, Any]) -> str:
+    return f" {{\n  {_BY_LINES.encode(row)[1:-1]}\n }}"
+
+
+def _deep(row: Mapping[str, Any]) -> str:
+    text = json.dumps(row, indent=1, ensure_ascii=False, allow_nan=False)
+    return " " + text.replace("\n", "\n ")  # a text's own line ends are escaped
 
 
 def _cell(value: Any) -> Any:

@@ -92,8 +92,8 @@ def run_pictures(run: Run, found: list[Point]) -> list[Picture]:
 def contrast_pictures(run: Run, judged: tuple[Contrast, ...]) -> list[Picture]:
     """The differences of an ablation's arms, in accuracy and task by task."""
     infos: list[tuple[str, ContrastInfo, str]] = [
+        ("task-contrast", task_contrast_info(judged), "Differences inside each seed, task by task"),  # takes longest
         ("contrast", contrast_info(judged, margin_of(run.study)), "Differences inside each seed"),
-        ("task-contrast", task_contrast_info(judged), "Differences inside each seed, task by task"),
     ]
     made = []
     for name, info, title in infos:
