@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 _START = (
     "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); import pickle, sys; "
-    "sys.path[:], module = pickle.load(sys.stdin.buffer); from reports.helper import serve; serve(module)"
+    "sys.path[:], modules = pickle.load(sys.stdin.buffer); from reports.helper import serve; serve(modules)"
 )
 _OWN_TO_WARN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 """Warnings that Python does not show where nobody asks for them."""
@@ -52,9 +52,9 @@ class Call(Generic[T]):
 class Helper:
     """Calls that wait, and the process that takes them in their order; without a process they wait for `result`."""
 
-    def __init__(self, process: "subprocess.Popen[bytes] | None" = None, module: str = "") -> None:
+    def __init__(self, process: "subprocess.Popen[bytes] | None" = None, modules: tuple[str, ...] = ()) -> None:
         self._waiting: SimpleQueue[Call[Any] | None] = SimpleQueue()
-        self._process, self._module = process, module
+        self._process, self._modules = process, modules
         self._feeder = threading.Thread(target=self._feed, name="helper", daemon=True)
         if process is not None:
             self._feeder.start()
@@ -103,7 +103,7 @@ class Helper:
     def _feed(self) -> None:
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
-        alive = _sent(process.stdin, (sys.path, self._module))
+        alive = _sent(process.stdin, (sys.path, self._modules))
         while (call := self._waiting.get()) is not None:
             try:
                 if alive:
@@ -130,13 +130,13 @@ class Helper:
 
 
 @contextmanager
-def helping(wanted: bool, module: str) -> Iterator[Helper]:
+def helping(wanted: bool, *modules: str) -> Iterator[Helper]:
     """A helper for what is done inside, with a process of its own where that is wanted and there is a core for it.
 
     Args:
-        module: which has the functions that will be asked for; the process imports it at once.
+        modules: what the calls will need, imported by the process at once.
     """
-    helper = Helper(_started() if wanted and cores() > 1 else None, module)
+    helper = Helper(_started() if wanted and cores() > 1 else None, modules)
     try:
         yield helper
     finally:
@@ -163,20 +163,21 @@ def _sent(stream: IO[bytes], value: Any) -> bool:
     return True
 
 
-def serve(module: str) -> None:
+def serve(modules: tuple[str, ...]) -> None:
     """What the process does until its caller's end of the pipe is closed: one call after another.
 
     What a call prints goes to standard error, never between the results.
 
     Args:
-        module: imported before the first call comes.
+        modules: imported before the first call comes.
     """
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as back:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         warnings.simplefilter("error")
         for kind in _OWN_TO_WARN:
             warnings.simplefilter("ignore", kind)
-        import_module(module)
+        for module in modules:
+            import_module(module)
         while True:
             try:
                 message = pickle.load(sys.stdin.buffer)

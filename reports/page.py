@@ -70,7 +70,7 @@ def helping_with(run_folders: Sequence[Path]) -> AbstractContextManager[Helper]:
     To be entered before the runs are read: it imports what draws meanwhile.
     """
     num_trials = sum(1 for folder in run_folders for _ in (folder / "trials").glob("*.json"))
-    return helping(num_trials >= MANY_TRIALS, "reports.page_figures")
+    return helping(num_trials >= MANY_TRIALS, "reports.page_figures", "seaborn")
 
 
 def write_page(run: Run, target: Path, helper: Helper, *, in_book: bool = False) -> Path:

@@ -6,14 +6,25 @@ from itertools import pairwise
 from math import ceil
 
 import numpy as np
-import seaborn
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
 from reports.contrast import PRIMARY, Contrast, contrasts, margin_of
-from reports.figures.style import BLACK, BLUE, GREEN, GREY, PALE, VERMILION, drawn_on, new_figure, shown, styled
+from reports.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    PALE,
+    VERMILION,
+    despine,
+    drawn_on,
+    new_figure,
+    shown,
+    styled,
+)
 from reports.pareto import Interval
 from reports.readable import in_points
 from reports.source import Source, chosen, run_of
@@ -188,7 +199,7 @@ def _draw_panel(axes: Axes, panel: ContrastPanel, info: ContrastInfo) -> None:
     axes.grid(visible=False, axis="y")
     axes.set_title(shown(panel.title, 40))
     axes.set_ylabel("")
-    seaborn.despine(ax=axes, left=True)
+    despine(axes, left=True)
 
 
 def _draw_mean(axes: Axes, row: ContrastRow, place: int, colour: str) -> None:

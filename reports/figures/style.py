@@ -2,6 +2,9 @@
 
 Settings are applied around one drawing (`styled`), never globally. Figures are made for two widths, because text in a
 figure that is only scaled down cannot be read on a phone.
+
+seaborn brings scipy.stats, together half of what a report imports: it is imported where something is drawn, which a
+second process may do meanwhile (`reports/helper.py`).
 """
 
 import io
@@ -13,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -59,6 +61,8 @@ _SETTINGS: dict[str, Any] = {
 @contextmanager
 def styled(identity: str) -> Iterator[None]:
     """Draw and save inside this: settings of the project, and ids in the SVG that are the same in every run."""
+    import seaborn
+
     settings: dict[Any, Any] = {**_SETTINGS, "svg.hashsalt": identity}
     with seaborn.axes_style("whitegrid"), matplotlib.rc_context(settings):
         yield
@@ -69,6 +73,13 @@ def new_figure(height: float, *, narrow: bool) -> Figure:
     figure = Figure(figsize=(NARROW if narrow else WIDE, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def despine(axes: Axes, *, left: bool = False) -> None:
+    """Take away the frame's upper and right line, and the left one where asked."""
+    import seaborn
+
+    seaborn.despine(ax=axes, left=left)
 
 
 @contextmanager
