@@ -54,8 +54,8 @@ class Helper:
 
     def __init__(self, process: "subprocess.Popen[bytes] | None" = None, modules: tuple[str, ...] = ()) -> None:
         self._waiting: SimpleQueue[Call[Any] | None] = SimpleQueue()
-        self._process, self._modules = process, modules
-        self._feeder = threading.Thread(target=self._feed, name="helper", daemon=True)
+        self._process = process
+        self._feeder = threading.Thread(target=self._feed, args=(process, modules), name="helper", daemon=True)
         if process is not None:
             self._feeder.start()
 
@@ -100,10 +100,10 @@ class Helper:
                 stream.close()
         process.wait()
 
-    def _feed(self) -> None:
-        process = self._process
-        assert process is not None and process.stdin is not None and process.stdout is not None
-        alive = _sent(process.stdin, (sys.path, self._modules))
+    def _feed(self, process: "subprocess.Popen[bytes]", modules: tuple[str, ...]) -> None:
+        """In a thread of its own: it only waits and copies, so that nothing is drawn beside the main thread."""
+        assert process.stdin is not None and process.stdout is not None
+        alive = _sent(process.stdin, ([str(path) for path in sys.path], modules))
         while (call := self._waiting.get()) is not None:
             try:
                 if alive:
@@ -122,10 +122,12 @@ class Helper:
             return False
         try:
             message = pickle.load(back)
-        except (OSError, ValueError, EOFError, pickle.UnpicklingError):
+            if message:
+                call.take_over(*pickle.loads(message))
+        except (
+            Exception
+        ):  # the pipe has ended, or holds what cannot be read: an error here would leave its caller waiting
             return False
-        if message:
-            call.take_over(*pickle.loads(message))
         return True
 
 

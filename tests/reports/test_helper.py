@@ -146,6 +146,24 @@ def test_a_script_without_a_main_guard_is_not_run_again(tmp_path: Path) -> None:
     assert done.stdout.split() == ["once", "2.0"] and done.stderr == ""
 
 
+def test_one_that_is_closed_at_once_ends_at_once() -> None:
+    for _ in range(5):
+        with helping(True, "os") as two:
+            process = two._process
+        assert process is not None and process.poll() is not None and not two._feeder.is_alive()
+
+
+def test_a_result_that_cannot_be_read_here_is_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the helper answers with what only it has."""
+    with helping(True, "os") as two:
+        first = two.ask(abs, -1)
+        assert first.finished.wait(60)
+        monkeypatch.setattr(helper.Call, "take_over", lambda self, result: int("not to be read"))
+        second, third = two.ask(abs, -2), two.ask(abs, -3)
+        assert second.finished.wait(60) and third.finished.wait(60)
+        assert [two.result(call) for call in (first, second, third)] == [1, 2, 3]
+
+
 def test_a_closed_helper_goes_on_alone() -> None:
     alone = Helper()
     alone.close()
