@@ -1,6 +1,6 @@
 """The tables around the results: what was scaled down, what the data are, where and with what the trials ran."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports.readable import DASH, MISSING
@@ -61,8 +61,12 @@ def _is_empty(value: Any) -> bool:
     return value is None or value == "" or value == []
 
 
-def provenance(run: Run) -> list[tuple[str, str]]:
-    """Where, when and with what the trials ran; several values are all listed."""
+def provenance(run: Run, keys: Sequence[str] | None = None) -> list[tuple[str, str]]:
+    """Where, when and with what the trials ran; several values are all listed.
+
+    Args:
+        keys: of the trials' configurations, where somebody has found them already.
+    """
     kept = [record["provenance"] for record in run.records]
     versions = [item["versions"] for item in kept if isinstance(item.get("versions"), dict)]
     packages = sorted({str(name) for listed in versions for name in listed})
@@ -78,7 +82,7 @@ def provenance(run: Run) -> list[tuple[str, str]]:
         ("first trial started", min((str(item["started"]) for item in kept if item.get("started")), default=MISSING)),
         ("last trial finished", max((str(item["finished"]) for item in kept if item.get("finished")), default=MISSING)),
         ("restarts of trials", str(sum(n for item in kept if isinstance(n := item.get("restarts"), int)))),
-        *time_facts(run.records),
+        *time_facts(run.records, keys),
         *_raced_rates(run.study),
     ]
     return facts

@@ -25,8 +25,9 @@ from reports.conclusions import concluded
 from reports.contrast_tables import p_text
 from reports.decision import Outcome
 from reports.export import write_table
+from reports.helper import Helper
 from reports.mixed import made_with
-from reports.page import render, write_page
+from reports.page import helping_with, render, write_page
 from reports.paper_tables import paper_tables
 from reports.readable import DASH, duration, plural
 from reports.reading import read_run
@@ -72,13 +73,18 @@ def write_book(run_folders: Sequence[Path], out: Path) -> Path:
         ValueError: no run among them.
         OSError: the files could not be written.
     """
+    with helping_with(run_folders) as helper:
+        return _write_book(run_folders, out, helper)
+
+
+def _write_book(run_folders: Sequence[Path], out: Path, helper: Helper) -> Path:
     chapters, skipped = _chapters(run_folders)
     if not chapters:
         beside = [f"{path.name}: lies beside runs" for path in run_folders if path.name in NOT_RUNS]
         got = "; ".join([*skipped, *beside]) or "none"
         raise ValueError(f"a book needs at least one run folder that can be reported, got {got}")
     for chapter in chapters:
-        write_page(chapter.run, out / chapter.folder, in_book=True)
+        write_page(chapter.run, out / chapter.folder, helper, in_book=True)
     every = [verdict for chapter in chapters for verdict in chapter.verdicts]
     rows = [{"study": one.title, **row} for one in chapters for row in claim_rows(one.verdicts)]
     write_table(out, "claims", rows, ("study", *CLAIM_COLUMNS))

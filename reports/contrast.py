@@ -17,12 +17,15 @@ import numpy as np
 from reports.pareto import Interval
 from reports.points import accuracy_of
 from reports.records import Record, primary_metrics, value_of
-from reports.sign_flip import detectable_effect, holm, more_seeds_to_settle, sign_flip
+from reports.sign_flip import MAX_EXACT, detectable_effect, holm, more_seeds_to_settle, sign_flip
 
 LEVEL = 0.05
 PRIMARY = "accuracy"
 SMALLEST_NUM_PAIRS = 6
 """With fewer pairs no interval at 95 % is finite and no p reaches 5 % (2^(1 - 6) = 0.03)."""
+
+NUM_TOGETHER = 2**20
+"""Flips of all contrasts that are tested at once: 8 MiB."""
 
 Verdict = Literal["better", "worse", "no difference that matters", "cannot tell"]
 
@@ -92,14 +95,15 @@ def contrasts(records: Sequence[Record], study: Record) -> tuple[Contrast, ...]:
     """
     arms, seeds, margin = arm_names(study), study_seeds(records, study), margin_of(study)
     table = records_by_arm(records)
-    found = [measure_contrast(table, (arms[0], arm), seeds, PRIMARY, accuracy_of) for arm in arms[1:]]
+    metrics = {PRIMARY: accuracy_of} | {metric: task_score(metric) for metric in primary_metrics(records)}
+    paired = [
+        _paired(table, (arms[0], arm), seeds, metric, value) for metric, value in metrics.items() for arm in arms[1:]
+    ]
+    measured = _tested(paired)
+    found, tasks = measured[: len(arms[1:])], measured[len(arms[1:]) :]
     # Claims are the one family of verdicts: beside them the arms are exploration, like single tasks.
     judged = [with_detectable(one, LEVEL) for one in found] if study.get("claims") else judge_contrasts(found, margin)
-    for metric in primary_metrics(records) if len(arms) > 1 else ():
-        for arm in arms[1:]:
-            measured = measure_contrast(table, (arms[0], arm), seeds, metric, task_score(metric))
-            judged.append(with_detectable(measured, LEVEL))
-    return tuple(judged)
+    return (*judged, *(with_detectable(one, LEVEL) for one in tasks))
 
 
 def arm_names(study: Record) -> list[str]:
@@ -183,6 +187,17 @@ def measure_contrast(
     value: Callable[[Record], float | None],
 ) -> Contrast:
     """The pairs of one contrast with its test, not yet judged."""
+    return _tested([_paired(table, arms, seeds, metric, value)])[0]
+
+
+def _paired(
+    table: dict[tuple[str, int], Record],
+    arms: tuple[str, str],
+    seeds: Sequence[int],
+    metric: str,
+    value: Callable[[Record], float | None],
+) -> Contrast:
+    """The pairs of one contrast and their means."""
     pairs: dict[int, tuple[float, float]] = {}
     lost = []
     for seed in seeds:
@@ -197,24 +212,29 @@ def measure_contrast(
         else:
             pairs[seed] = (values[0], values[1])
     differences = tuple(arm - base for base, arm in pairs.values())
-    empty = Contrast(
+    return Contrast(
         arm=arms[1], baseline=arms[0], metric=metric, seeds=tuple(pairs), differences=differences, lost=tuple(lost),
-        baseline_mean=None, arm_mean=None, mean=None, deviation=None, interval=None, p=None, p_holm=None,
-        detectable=None, why_not="", verdict=None, more_seeds=None, forecast="",
-    )  # fmt: skip
-    if not pairs:
-        return empty
-    tested = sign_flip(np.array([differences]), LEVEL)
-    low, high = float(tested.low[0]), float(tested.high[0])
-    return replace(
-        empty,
-        baseline_mean=fmean(base for base, _ in pairs.values()),
-        arm_mean=fmean(arm for _, arm in pairs.values()),
-        mean=fmean(differences),
+        baseline_mean=fmean(base for base, _ in pairs.values()) if pairs else None,
+        arm_mean=fmean(arm for _, arm in pairs.values()) if pairs else None,
+        mean=fmean(differences) if pairs else None,
         deviation=float(np.std(differences, ddof=1)) if len(differences) > 1 else None,
-        interval=(low, high) if math.isfinite(low) else None,
-        p=float(tested.p[0]),
-    )
+        interval=None, p=None, p_holm=None, detectable=None, why_not="", verdict=None, more_seeds=None, forecast="",
+    )  # fmt: skip
+
+
+def _tested(paired: Sequence[Contrast]) -> list[Contrast]:
+    """With p and interval where there is a pair, in their order; those of as many pairs are tested together."""
+    found = dict(enumerate(paired))
+    for count in sorted({contrast.num_pairs for contrast in paired} - {0}):
+        places = [place for place, contrast in found.items() if contrast.num_pairs == count]
+        size = max(1, NUM_TOGETHER >> min(count, MAX_EXACT))
+        for start in range(0, len(places), size):
+            some = places[start : start + size]
+            tested = sign_flip(np.array([paired[place].differences for place in some]), LEVEL)
+            ends = zip(tested.low.tolist(), tested.high.tolist(), tested.p.tolist(), strict=True)
+            for place, (low, high, p) in zip(some, ends, strict=True):
+                found[place] = replace(paired[place], interval=(low, high) if math.isfinite(low) else None, p=p)
+    return list(found.values())
 
 
 def loss_reason(record: Record | None) -> Literal["diverged", "failed", "not trained", "not measured"]:

@@ -3,6 +3,9 @@
 The page needs nothing beside itself: no script, no style sheet, no font, no network. It is written last.
 """
 
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,11 +22,12 @@ from reports.contrast_tables import CONTRAST_COLUMNS, contrast_rows, contrast_ta
 from reports.export import write_table
 from reports.findings import conclusions, counted, headline
 from reports.form import cap_of
+from reports.helper import Helper, helping
 from reports.importance import Importance, run_importance
-from reports.page_figures import Shown, claims_figure, page_figures
+from reports.page_figures import Shown, ask, claim_pictures, contrast_pictures, importance_pictures, run_pictures, shown
 from reports.paper_tables import our_table, paper_tables
 from reports.pareto import hypervolume
-from reports.points import Point, names, points_of
+from reports.points import Configurations, Point, configurations_of, points_of
 from reports.readable import MISSING, big
 from reports.reading import read_run
 from reports.records import (
@@ -40,6 +44,9 @@ from reports.table import trial_table
 from reports.verdict import Verdict, verdicts
 from search.files import write_whole
 
+MANY_TRIALS = 200
+"""From so many on a second process draws: to start one takes about a second of a core."""
+
 
 def write_report(run_folder: Path, out: Path | None = None, *, in_book: bool = False) -> Path:
     """Write the report of a run and return the path of its index.html.
@@ -53,28 +60,62 @@ def write_report(run_folder: Path, out: Path | None = None, *, in_book: bool = F
         ValueError: `run_folder` is no run folder.
         OSError: the files could not be written.
     """
-    return write_page(read_run(run_folder), run_folder if out is None else out, in_book=in_book)
+    with helping_with([run_folder]) as helper:
+        return write_page(read_run(run_folder), run_folder if out is None else out, helper, in_book=in_book)
 
 
-def write_page(run: Run, target: Path, *, in_book: bool = False) -> Path:
-    """Write the report of a run that was read; arguments and errors are those of `write_report`."""
-    found = points_of(run)
+def helping_with(run_folders: Sequence[Path]) -> AbstractContextManager[Helper]:
+    """A second process for the figures of runs whose trials are many; one would be slower to start than to do without.
+
+    To be entered before the runs are read: it imports what draws meanwhile.
+    """
+    num_trials = sum(1 for folder in run_folders for _ in (folder / "trials").glob("*.json"))
+    return helping(num_trials >= MANY_TRIALS, "reports.page_figures", "seaborn")
+
+
+def write_page(run: Run, target: Path, helper: Helper, *, in_book: bool = False) -> Path:
+    """Write the report of a run that was read; arguments and errors are those of `write_report`.
+
+    Args:
+        helper: draws figures while tables are made, where it has a process.
+    """
+    with _set_aside():
+        return _write_page(run, target, helper, in_book=in_book)
+
+
+@contextmanager
+def _set_aside() -> Iterator[None]:
+    """No garbage is looked for in what was read, which stays: a second or more, where trials are many."""
+    if gc.get_freeze_count():  # somebody else's, and not ours to undo
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _write_page(run: Run, target: Path, helper: Helper, *, in_book: bool) -> Path:
+    known = configurations_of(run)
+    found = points_of(run, known)
+    asked = ask(run_pictures(run, found), helper)
     judged = contrasts(run.records, run.study) if is_ablation(run) else ()
     claims = verdicts(run)
     importance = [] if is_ablation(run) else run_importance(run)
-    figures = page_figures(run, found, importance, judged, target / "figures")
-    figures |= claims_figure(claims, target / "figures")
-    _write_tables(run, found, importance, target / "tables")
+    asked += ask([*contrast_pictures(run, judged), *importance_pictures(importance), *claim_pictures(claims)], helper)
+    _write_tables(run, known, found, importance, target / "tables")
     if is_ablation(run):
         write_table(target / "tables", "contrasts", contrast_rows(run, judged), CONTRAST_COLUMNS)
         if claims:
             write_table(target / "tables", "claims", claim_rows(claims), CLAIM_COLUMNS)
             write_table(target / "tables", "claim-parts", part_rows(claims), PART_COLUMNS)
-        context = _context(run, found, figures) | _ablation_context(run, found, judged, claims)
+        context = _context(run, known, found) | _ablation_context(run, found, judged, claims)
     else:
-        context = _context(run, found, figures) | _search_context(run, found, importance)
+        context = _context(run, known, found) | _search_context(run, found, importance)
+    figures: dict[str, Shown] = shown(asked, target / "figures", helper)
     path = target / "index.html"
-    write_whole(path, render("page.html.jinja", context | {"book": in_book}))
+    write_whole(path, render("page.html.jinja", context | {"book": in_book, "figures": figures}))
     return path
 
 
@@ -87,9 +128,9 @@ def render(template: str, context: dict[str, Any]) -> str:
     return environment.get_template(template).render(context)
 
 
-def _context(run: Run, found: list[Point], figures: dict[str, Shown]) -> dict[str, Any]:
+def _context(run: Run, known: Configurations, found: list[Point]) -> dict[str, Any]:
     """What the page of either kind shows."""
-    study, named = run.study, names(list(run.records), baseline_of(run.study))
+    study = run.study
     return {
         "run": run,
         "question": study.get("question") or MISSING,
@@ -101,10 +142,9 @@ def _context(run: Run, found: list[Point], figures: dict[str, Shown]) -> dict[st
         "without_classes": sorted(set(primary_tasks(run.records)) - set(majority_of(study))),
         "scaling": background.scaling_table(study),
         "data": background.data_tables(study),
-        "trials": sections.trial_listing(run, named),
-        "failures": sections.failure_table(run, named),
-        "provenance": background.provenance(run) if run.records else [],
-        "figures": figures,
+        "trials": sections.trial_listing(run, known),
+        "failures": sections.failure_table(run, known),
+        "provenance": background.provenance(run, known.keys) if run.records else [],
     }
 
 
@@ -166,8 +206,10 @@ def _hypervolume_reference(run: Run) -> tuple[float, float]:
     return (majority_mean(run) or 0.0, 1.0)
 
 
-def _write_tables(run: Run, found: list[Point], importance: list[Importance], folder: Path) -> None:
-    frame = trial_table(list(run.records), baseline_of(run.study))
+def _write_tables(
+    run: Run, known: Configurations, found: list[Point], importance: list[Importance], folder: Path
+) -> None:
+    frame = trial_table(list(run.records), baseline_of(run.study), known)
     trials: list[Any] = frame.to_dict("records")
     write_table(folder, "trials", trials, list(frame.columns))
     columns = [*Point.__slots__]

@@ -7,7 +7,7 @@ chosen by what the search itself saw (the validation split, where recorded); the
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
@@ -54,12 +54,30 @@ def configuration_key(spec: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def configurations(records: list[Record]) -> dict[str, list[Record]]:
-    """The records of each configuration: those of the search before those that confirm it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configurations:
+    """Records by configuration; found once for a page, as a key is made of a whole specification."""
+
+    keys: tuple[str, ...]
+    """Of the records, in their order."""
+    groups: Mapping[str, list[Record]]
+    """By key the records of each configuration: those of the search before those that confirm it."""
+    names: Mapping[str, str]
+    """By key: the arm of an ablation, else what differs from the baseline."""
+
+
+def configurations(records: Sequence[Record], baseline: Mapping[str, Any] | None) -> Configurations:
+    """The configurations of some records, named."""
+    keys = tuple(configuration_key(record["spec"]) for record in records)
     groups: dict[str, list[Record]] = {}
-    for record in sorted(records, key=_confirms):
-        groups.setdefault(configuration_key(record["spec"]), []).append(record)
-    return groups
+    for key, record in sorted(zip(keys, records, strict=True), key=lambda both: _confirms(both[1])):
+        groups.setdefault(key, []).append(record)
+    return Configurations(keys=keys, groups=groups, names=_names(groups, baseline))
+
+
+def configurations_of(run: Run) -> Configurations:
+    """The configurations of a run."""
+    return configurations(run.records, baseline_of(run.study))
 
 
 def _confirms(record: Record) -> tuple[bool, str]:
@@ -67,9 +85,7 @@ def _confirms(record: Record) -> tuple[bool, str]:
     return confirms, record["fingerprint"] if confirms else ""
 
 
-def names(records: list[Record], baseline: Mapping[str, Any] | None) -> dict[str, str]:
-    """The name of each configuration by its key: the arm of an ablation, else what differs from the baseline."""
-    groups = configurations(records)
+def _names(groups: Mapping[str, list[Record]], baseline: Mapping[str, Any] | None) -> dict[str, str]:
     specs = [group[0]["spec"] for group in groups.values()]
     found = dict(zip(groups, unique_names(specs, list(groups), baseline), strict=True))
     arms = {key: arm for key, group in groups.items() if (arm := arm_of(group[0]))}
@@ -103,24 +119,28 @@ def chosen_by(record: Record) -> float | None:
     return accuracy_of(record) if seen is None else seen
 
 
-def points_of(run: Run) -> list[Point]:
-    """The points of a run, its front under the cap where it has one."""
-    return points(list(run.records), baseline_of(run.study), cap_of(run.study))
+def points_of(run: Run, known: Configurations | None = None) -> list[Point]:
+    """The points of a run, its front under the cap where it has one; `known` as for `points`."""
+    return points(list(run.records), baseline_of(run.study), cap_of(run.study), known)
 
 
 def points(
-    records: list[Record], baseline: Mapping[str, Any] | None, max_latency_ms: float | None = None
+    records: list[Record],
+    baseline: Mapping[str, Any] | None,
+    max_latency_ms: float | None = None,
+    known: Configurations | None = None,
 ) -> list[Point]:
     """The complete configurations with accuracy and latency, fastest first.
 
     Args:
+        known: the configurations of these records, where somebody has found them already.
         max_latency_ms: what is on the front takes at most so long, as far as the search saw; where nothing does, the
             front is that of all.
     """
-    named = names(records, baseline)
+    known = configurations(records, baseline) if known is None else known
     usable = {
         key: measured
-        for key, group in configurations(records).items()
+        for key, group in known.groups.items()
         if (measured := [record for record in group if _is_measured(record)])
     }
     seen = [(chosen_by(group[0]), value_of(group[0], "latency_ratio")) for group in usable.values()]
@@ -130,7 +150,7 @@ def points(
         rows[over] = np.nan  # on no front, and in nobody's way
     chosen = front(rows)
     made = [
-        _point(key, named[key], group, bool(on_front), _is_baseline(group[0], baseline))
+        _point(key, known.names[key], group, bool(on_front), _is_baseline(group[0], baseline))
         for (key, group), on_front in zip(usable.items(), chosen, strict=True)
     ]
     return _with_doubt(sorted(made, key=lambda point: (point.latency_ratio, -point.accuracy, point.key)))

@@ -4,9 +4,9 @@ from statistics import fmean
 
 from markupsafe import Markup
 
-from reports.points import configuration_key, names
+from reports.points import configuration_key, configurations_of
 from reports.readable import plural, ratio
-from reports.records import Record, Run, baseline_of, find_measurement, interval_of, value_of
+from reports.records import Record, Run, find_measurement, interval_of, value_of
 
 
 def about_prediction(run: Run) -> list[Markup]:
@@ -53,7 +53,7 @@ def about_second_session(run: Run) -> list[Markup]:
 
 
 def _listed(run: Run, records: list[Record], before: str) -> str:
-    named = names(list(run.records), baseline_of(run.study))
+    named = configurations_of(run).names
     return "; ".join(
         f"{named[configuration_key(record['spec'])]}: {before} {ratio(value_of(record, 'latency_ratio'))} x, measured "
         f"{ratio(value_of(record, 'measured_latency_ratio'))} x"

@@ -5,6 +5,7 @@ Texts lose whatever could name a person or a place on a disk, so that no later t
 """
 
 import gc
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -49,9 +50,10 @@ def _read_files(folder: Path) -> Run:
         raise ValueError(f"a run folder holds study.json or trials/, got {str(folder)!r} with neither")
     study, problems = _read_study(folder / "study.json")
     records: list[Record] = []
+    shared: dict[str, Any] = {}
     with _uncollected():
         for path in sorted((folder / "trials").glob("*.json")):
-            record, problem = _read_trial(path)
+            record, problem = _read_trial(path, shared)
             if record is None:
                 problems.append(f"trials/{clean(path.name)}: {problem}")
             else:
@@ -93,7 +95,7 @@ def _read_study(path: Path) -> tuple[Record, list[str]]:
     return clean(content), []
 
 
-def _read_trial(path: Path) -> tuple[Record | None, str]:
+def _read_trial(path: Path, shared: dict[str, Any]) -> tuple[Record | None, str]:
     content, problem = load(path)
     if problem == DAMAGED:
         problem += "; the same run again moves it aside and trains that trial anew"
@@ -109,7 +111,20 @@ def _read_trial(path: Path) -> tuple[Record | None, str]:
     content["trials"] = [trial for trial in content.get("trials") or [] if isinstance(trial, dict)]
     curves = content.pop("curves", None) or []
     content["provenance"] = content["provenance"] if isinstance(content.get("provenance"), dict) else {}
-    return {**clean(content), "curves": curves}, ""
+    spec = {clean(field): _shared(value, shared) for field, value in content.pop("spec").items()}
+    return {**clean(content), "spec": spec, "curves": curves}, ""
+
+
+def _shared(value: Any, shared: dict[str, Any]) -> Any:
+    """A part of a specification, cleaned; equal ones (data, recipe, teacher of all trials) are one object in memory.
+
+    Args:
+        shared: the parts by their JSON, to which this one is added.
+    """
+    text = json.dumps(value)
+    if text not in shared:
+        shared[text] = clean(value)
+    return shared[text]
 
 
 def _trial_problem(content: Any) -> str:

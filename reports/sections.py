@@ -1,13 +1,12 @@
 """The tables of the page as texts, ready to be shown: one function per table; knows nothing of HTML."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count as count_from
 from typing import Any
 
 from reports.findings import accuracy_of_teacher
 from reports.naming import field_label
-from reports.points import Point, accuracy_of, configuration_key
+from reports.points import Configurations, Point, accuracy_of
 from reports.readable import DASH, MISSING, big, count, decimals, milliseconds, percent, ratio, spread
 from reports.records import (
     Record,
@@ -125,11 +124,11 @@ def task_scores(run: Run, points: list[Point]) -> list[dict[str, Any]]:
     return rows
 
 
-def trial_listing(run: Run, named: Mapping[str, str]) -> Table:
+def trial_listing(run: Run, known: Configurations) -> Table:
     """Every trial, in the order of the records.
 
     Args:
-        named: the name of each configuration by its key.
+        known: the run's.
     """
     records = list(run.records)
     knobs, tasks = varying_knobs(records), task_metrics(records)
@@ -137,13 +136,13 @@ def trial_listing(run: Run, named: Mapping[str, str]) -> Table:
     heads = (*fixed, *map(field_label, knobs), "accuracy, %", "latency ratio", "latency, ms", "parameters", "FLOPs")
     heads = (*heads, *(task.replace("/", " ") for task in tasks), "training, s", "fingerprint")
     rows = []
-    for record in records:
+    for key, record in zip(known.keys, records, strict=True):
         number, seed = first_number(record), record["spec"].get("seed")
         student = record["spec"]["student"]
         rows.append(
             (
                 Cell(text=DASH if number == float("inf") else f"{number:.0f}"),
-                Cell(text=named[configuration_key(record["spec"])]),
+                Cell(text=known.names[key]),
                 Cell(text=record["status"]),
                 Cell(text=str(record.get("role") or "search")),
                 Cell(text=DASH if seed is None else str(seed)),
@@ -170,16 +169,16 @@ def reason_table(run: Run) -> Table:
     return Table(heads=("arm", "why"), numeric=(False, False), rows=tuple(rows))
 
 
-def failure_table(run: Run, named: Mapping[str, str]) -> Table:
+def failure_table(run: Run, known: Configurations) -> Table:
     """Trials that diverged or failed, with the reason recorded."""
     rows = [
         (
-            Cell(text=named[configuration_key(record["spec"])]),
+            Cell(text=known.names[key]),
             Cell(text=record["status"]),
             Cell(text=record["reason"] or MISSING),
             Cell(text=record["fingerprint"]),
         )
-        for record in run.records
+        for key, record in zip(known.keys, run.records, strict=True)
         if record["status"] != "complete"
     ]
     return Table(heads=("configuration", "status", "reason", "fingerprint"), numeric=(False,) * 4, rows=tuple(rows))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from reports.importance import run_importance
 from reports.naming import BASELINE_NAME, point_name
-from reports.points import accuracy_of, chosen_by, configuration_key, names
+from reports.points import Configurations, accuracy_of, chosen_by, configurations
 from reports.records import (
     Record,
     baseline_of,
@@ -29,17 +29,22 @@ def varying_knobs(records: list[Record]) -> list[str]:
     return [field for field in fields if len({repr(student.get(field)) for student in students}) > 1]
 
 
-def trial_table(records: list[Record], baseline: Mapping[str, Any] | None = None) -> pd.DataFrame:
+def trial_table(
+    records: list[Record], baseline: Mapping[str, Any] | None = None, known: Configurations | None = None
+) -> pd.DataFrame:
     """One row per trial, in the order of the records.
 
     Columns: what it is (number, fingerprint, name, status, reason, role, arm, seed), each knob that varies, parameters,
     flops, latency_ratio and latency_ms each with `_low` and `_high`, accuracy (test, in points) with its bounds,
     chosen_by (the accuracy that the search saw), one column per task score such as `agreement/accuracy`, and
     train_seconds.
+
+    Args:
+        known: the configurations of these records, where somebody has found them already.
     """
-    named = names(records, baseline)
+    known = configurations(records, baseline) if known is None else known
     knobs, tasks = varying_knobs(records), task_metrics(records)
-    rows = [_row(record, named[configuration_key(record["spec"])], knobs, tasks) for record in records]
+    rows = [_row(record, known.names[key], knobs, tasks) for key, record in zip(known.keys, records, strict=True)]
     return pd.DataFrame(rows, columns=_columns(knobs, tasks)).convert_dtypes()
 
 

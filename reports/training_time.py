@@ -1,6 +1,6 @@
 """The processor time that trials took, beside what is predicted for them from their specifications alone."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,30 +27,38 @@ class TrainingTime:
     """What is predicted for these, what several hear of a teacher counted once."""
 
 
-def training_time(records: Iterable[Record]) -> TrainingTime:
-    """Add up the times of trials; one without a recorded time counts nowhere."""
-    timed = [(record, seconds) for record in records if (seconds := value_of(record, "train_seconds")) is not None]
+def training_time(records: Sequence[Record], keys: Sequence[str] | None = None) -> TrainingTime:
+    """Add up the times of trials; one without a recorded time counts nowhere.
+
+    Args:
+        keys: of the records' configurations, where somebody has found them already.
+    """
+    keys = [configuration_key(record["spec"]) for record in records] if keys is None else keys
+    timed = [
+        (key, record, seconds)
+        for key, record in zip(keys, records, strict=True)
+        if (seconds := value_of(record, "train_seconds")) is not None
+    ]
     known: dict[str, TrialWork | None] = {}
     compared = []
-    for record, seconds in timed:
+    for key, record, seconds in timed:
         if record["status"] == "complete":
-            key = configuration_key(record["spec"])
             if key not in known:
                 known[key] = _work(record)
             compared.append((seconds, _at_seed(known[key], record["spec"].get("seed"))))
     both = [(seconds, work) for seconds, work in compared if work is not None]
     return TrainingTime(
         num_trials=len(timed),
-        seconds=sum(seconds for _, seconds in timed),
+        seconds=sum(seconds for _, _, seconds in timed),
         num_compared=len(both),
         compared_seconds=sum(seconds for seconds, _ in both),
         predicted_seconds=together(work for _, work in both),
     )
 
 
-def time_facts(records: Iterable[Record]) -> list[tuple[str, str]]:
-    """Actual and predicted time as facts for the provenance of a page."""
-    found = training_time(records)
+def time_facts(records: Sequence[Record], keys: Sequence[str] | None = None) -> list[tuple[str, str]]:
+    """Actual and predicted time as facts for the provenance of a page; `keys` as for `training_time`."""
+    found = training_time(records, keys)
     actual = f"{duration(found.seconds)} of one core, {plural(found.num_trials, 'trial')}" if found.num_trials else ""
     return [("training took", actual or MISSING), ("training was predicted to take", _prediction(found))]
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import types
 import typing
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -58,7 +59,7 @@ def _convert(hint: Any, item: Any, place: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         return _convert_union(hint, item, place)
     if dataclasses.is_dataclass(hint):
-        return from_json(typing.cast(type, hint), item, place)
+        return _part(typing.cast(type, hint), item, place)
     if origin is tuple:
         return _convert_tuple(hint, item, place)
     if origin is Literal:
@@ -73,6 +74,20 @@ def _convert(hint: Any, item: Any, place: str) -> Any:
     if hint in (str, bool):
         return _check(isinstance(item, hint), item, f"a {hint.__name__}", place)
     return item
+
+
+def _part(kind: type, item: Any, place: str) -> Any:
+    """A value inside another, such as the data of a specification, which thousands of documents share."""
+    try:
+        return _known_part(kind, json.dumps(item))
+    except (ValueError, TypeError):  # said again with its place, which is no part of what is kept
+        return from_json(kind, item, place)
+
+
+@functools.lru_cache(maxsize=256)
+def _known_part(kind: type, text: str) -> Any:
+    """Values are frozen: equal ones may be one."""
+    return from_json(kind, json.loads(text))
 
 
 def _convert_union(hint: Any, item: Any, place: str) -> Any:

@@ -155,7 +155,7 @@ def pace_of(run: Path) -> Pace:
 
     if not (run / "trials").is_dir():
         return Pace()
-    found = training_time(record for record in read_trials(run) if "taken_from" not in record["provenance"])
+    found = training_time([record for record in read_trials(run) if "taken_from" not in record["provenance"]])
     if not found.num_compared:
         return Pace()
     return Pace(factor=found.compared_seconds / found.predicted_seconds, num_trials=found.num_compared)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from textwrap import fill
 
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -13,7 +12,19 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import blended_transform_factory
 
 from reports.decision import Outcome
-from reports.figures.style import BLACK, BLUE, GREEN, GREY, PALE, VERMILION, drawn_on, new_figure, shown, styled
+from reports.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    PALE,
+    VERMILION,
+    despine,
+    drawn_on,
+    new_figure,
+    shown,
+    styled,
+)
 from reports.pareto import Interval
 from reports.source import Source, chosen, given_run
 from reports.verdict import Verdict, verdicts
@@ -127,7 +138,7 @@ def _draw_panel(axes: Axes, panel: ClaimPanel) -> None:
     axes.set_xlim(*_limits(panel))
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"difference, {shown(panel.unit)}" if panel.unit else "difference")
-    seaborn.despine(ax=axes, left=True)
+    despine(axes, left=True)
 
 
 def _draw_row(axes: Axes, row: ClaimRow, place: int) -> None:

@@ -5,14 +5,26 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
 
-import seaborn
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
 from reports.contrast import PRIMARY, Contrast, contrasts, margin_of
-from reports.figures.style import BLACK, BLUE, GREEN, GREY, PALE, VERMILION, drawn_on, new_figure, shown, styled
+from reports.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    PALE,
+    VERMILION,
+    despine,
+    drawn_on,
+    new_figure,
+    shown,
+    styled,
+)
 from reports.pareto import Interval
 from reports.readable import in_points
 from reports.source import Source, chosen, run_of
@@ -174,7 +186,9 @@ def _draw_panel(axes: Axes, panel: ContrastPanel, info: ContrastInfo) -> None:
     for place, row in enumerate(panel.rows):
         dots += row.differences
         heights += [place + 0.2 + offset for offset in _stacked(row.differences, 0.012 * (high - low))]
-    axes.scatter(dots, heights, color=PALE, edgecolor=GREY, linewidth=0.7, s=26, zorder=3, label="one seed")
+    axes.scatter(
+        np.array(dots), np.array(heights), color=PALE, edgecolor=GREY, linewidth=0.7, s=26, zorder=3, label="one seed"
+    )
     for place, row in enumerate(panel.rows):
         colour = COLOURS[row.verdict]
         _draw_mean(axes, row, place, colour)
@@ -185,7 +199,7 @@ def _draw_panel(axes: Axes, panel: ContrastPanel, info: ContrastInfo) -> None:
     axes.grid(visible=False, axis="y")
     axes.set_title(shown(panel.title, 40))
     axes.set_ylabel("")
-    seaborn.despine(ax=axes, left=True)
+    despine(axes, left=True)
 
 
 def _draw_mean(axes: Axes, row: ContrastRow, place: int, colour: str) -> None:

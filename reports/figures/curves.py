@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-import seaborn
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from reports.figures.style import BLACK, PALE, drawn_on, new_figure, shown, styled
+from reports.figures.style import BLACK, PALE, despine, drawn_on, new_figure, shown, styled
 from reports.naming import BASELINE_NAME
 from reports.points import Point, arm_of, points_of
 from reports.records import Record, Run, curve_points, is_ablation
@@ -203,6 +202,8 @@ def _rank(title: str) -> int:
 
 
 def _colours(names: tuple[str, ...]) -> list[object]:
+    import seaborn
+
     hues = iter(seaborn.color_palette("colorblind", 10))
     return [BLACK if name.startswith(BASELINE_NAME) else next(hues) for name in names]
 
@@ -218,7 +219,7 @@ def _draw_panel(axes: Axes, panel: Panel, colours: dict[str, Any]) -> None:
     axes.set_title(shown(panel.title, 30))
     axes.set_xlabel("step")
     axes.set_ylabel(shown(panel.metric, 24))
-    seaborn.despine(ax=axes)
+    despine(axes)
 
 
 def _legend(axes: Axes) -> list[tuple[Artist, str]]:

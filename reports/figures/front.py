@@ -4,13 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from reports.figures.labels import Label, place_labels
-from reports.figures.style import BLACK, BLUE, GREEN, GREY, PALE, VERMILION, drawn_on, new_figure, shown, styled
+from reports.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    PALE,
+    VERMILION,
+    despine,
+    drawn_on,
+    new_figure,
+    shown,
+    styled,
+)
 from reports.findings import accuracy_of_teacher
 from reports.form import cap_of
 from reports.pareto import Interval
@@ -172,7 +183,7 @@ def _draw_all(axes: Axes, info: ScatterInfo) -> None:
     _draw_lines(axes, info)
     axes.set_xlabel("\n".join(line for line in (info.x_label, info.x_note) if line))
     axes.set_ylabel("accuracy, mean over tasks (%)")
-    seaborn.despine(ax=axes)
+    despine(axes)
 
 
 def _labels(info: ScatterInfo, *, short: bool) -> list[Label]:
@@ -228,6 +239,8 @@ def _along(interval: Interval) -> list[float]:
 
 
 def _draw_dots(axes: Axes, info: ScatterInfo) -> None:
+    import seaborn
+
     groups = {
         "front": ([dot for dot in info.dots if dot.number and not dot.is_baseline], BLUE, "o", 52, 4),
         "dominated": ([dot for dot in info.dots if not dot.number and not dot.is_baseline], PALE, "o", 32, 3),

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import BLACK, BLUE, VERMILION, drawn_on, new_figure, shown, styled
+from reports.figures.style import BLACK, BLUE, VERMILION, despine, drawn_on, new_figure, shown, styled
 from reports.importance import Importance, KnobImportance, run_importance
 from reports.naming import field_label
 from reports.source import Source, chosen, given_run
@@ -79,6 +78,8 @@ def _from_frame(frame: pd.DataFrame) -> list[Importance]:
 
 
 def _draw_panel(axes: Axes, result: Importance) -> None:
+    import seaborn
+
     names = [shown(field_label(knob.knob), 24) for knob in result.knobs]
     colour = BLUE if result.objective == "accuracy" else VERMILION
     lengths = [knob.divergence for knob in result.knobs]
@@ -90,4 +91,4 @@ def _draw_panel(axes: Axes, result: Importance) -> None:
     axes.set_xlabel("PED-ANOVA divergence")
     axes.set_ylabel("")
     axes.set_title(f"{shown(result.objective)} ({result.num_trials} trials)")
-    seaborn.despine(ax=axes)
+    despine(axes)

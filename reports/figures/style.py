@@ -2,6 +2,9 @@
 
 Settings are applied around one drawing (`styled`), never globally. Figures are made for two widths, because text in a
 figure that is only scaled down cannot be read on a phone.
+
+seaborn brings scipy.stats, together half of what a report imports: it is imported where something is drawn, which a
+second process may do meanwhile (`reports/helper.py`).
 """
 
 import io
@@ -13,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-import seaborn
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from search.files import write_whole
@@ -25,6 +29,8 @@ BLUE, VERMILION, GREEN, BLACK = "#0072b2", "#d55e00", "#00795c", "#1b1f24"
 PALE, GREY = "#b4bac2", "#5c6570"
 WIDE, NARROW = 8.2, 4.5
 """Inches: for a page column and for a phone."""
+PNG_DPI, SVG_DPI = 160, 72
+"""SVG knows no other than 72."""
 
 _SETTINGS: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -47,12 +53,16 @@ _SETTINGS: dict[str, Any] = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "axes.unicode_minus": False,
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": False,
 }
 
 
 @contextmanager
 def styled(identity: str) -> Iterator[None]:
     """Draw and save inside this: settings of the project, and ids in the SVG that are the same in every run."""
+    import seaborn
+
     settings: dict[Any, Any] = {**_SETTINGS, "svg.hashsalt": identity}
     with seaborn.axes_style("whitegrid"), matplotlib.rc_context(settings):
         yield
@@ -63,6 +73,13 @@ def new_figure(height: float, *, narrow: bool) -> Figure:
     figure = Figure(figsize=(NARROW if narrow else WIDE, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def despine(axes: Axes, *, left: bool = False) -> None:
+    """Take away the frame's upper and right line, and the left one where asked."""
+    import seaborn
+
+    seaborn.despine(ax=axes, left=left)
 
 
 @contextmanager
@@ -100,6 +117,7 @@ def to_svg(figure: Figure, identity: str, title: str, description: str) -> str:
     """
     stream = io.StringIO()
     with styled(identity):
+        _lay_out(figure, FigureCanvasSVG, SVG_DPI)
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     body = stream.getvalue()
     body = _brief(body[body.index("<svg") :])
@@ -123,9 +141,34 @@ def _brief(svg: str) -> str:
     return re.sub(r" ?\n *", "\n", short).replace("\nL ", "L").replace('\n"', '"')
 
 
-def to_png(figure: Figure, path: Path) -> None:
-    """The figure as a PNG file at 160 dots per inch, without software name or date."""
+def png_of(figure: Figure, identity: str) -> bytes:
+    """The figure as a PNG at 160 dots per inch, without software name or date; it keeps the layout of that drawing."""
     stream = io.BytesIO()
-    with styled(path.stem):
-        figure.savefig(stream, format="png", dpi=160, metadata={"Software": None})
-    write_whole(path, stream.getvalue())
+    with styled(identity):
+        _lay_out(figure, FigureCanvasAgg, PNG_DPI)
+        figure.savefig(stream, format="png", dpi=PNG_DPI, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def _lay_out(figure: Figure, canvas: type[FigureCanvasBase], dpi: float) -> None:
+    """Place the axes for one canvas and its dots per inch, once: what is saved afterwards is drawn as it stands.
+
+    Left to itself matplotlib draws a figure that has a layout engine twice whenever it is saved, even where the engine
+    has nothing more to do; the first of both only for the layout.
+    """
+    engine, own, own_dpi = figure.get_layout_engine(), figure.canvas, figure.dpi
+    if engine is None:
+        return
+    try:
+        canvas(figure)
+        figure.dpi = dpi
+        engine.execute(figure)
+    finally:
+        figure.set_canvas(own)
+        figure.dpi = own_dpi
+        figure.set_layout_engine(None)
+
+
+def to_png(figure: Figure, path: Path) -> None:
+    """Write `png_of` to a file."""
+    write_whole(path, png_of(figure, path.stem))

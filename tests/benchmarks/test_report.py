@@ -8,6 +8,7 @@ import pytest
 from benchmarks import report
 from benchmarks.made_runs import make_ablation, make_search
 from benchmarks.report import main
+from reports import helper, page
 from reports.reading import read_run
 from search.record import read_records
 
@@ -23,7 +24,19 @@ def test_a_made_run_is_reported_in_a_process_of_its_own(
     assert [row["trials"] for row in found["runs"]] == [16]
     for row in found["runs"]:
         assert 0 < row["report_seconds"] < row["seconds"] and 5e7 < row["peak_bytes"] <= found["limits"]["bytes"]
-        assert row["page_bytes"] > 20_000 and row["profile"] == ""
+        assert row["page_bytes"] > 20_000 and row["profile"] == "" and row["helper_peak_bytes"] == 0
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_second_process_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_search(tmp_path / "run-cpu", 16)
+    monkeypatch.setattr(page, "MANY_TRIALS", 16)
+    monkeypatch.setattr(helper, "cores", lambda: 2)
+    report._render(tmp_path / "run-cpu")
+    found = json.loads(capsys.readouterr().out)
+    assert 5e7 < found["helper_peak_bytes"] < found["peak_bytes"] - 5e7
 
 
 def test_made_runs_are_what_the_driver_would_have_written(tmp_path: Path) -> None:
@@ -33,7 +46,7 @@ def test_made_runs_are_what_the_driver_would_have_written(tmp_path: Path) -> Non
         assert len(read_records(folder).records) == count and read_records(folder).problems == ()
         run = read_run(folder)
         assert len(run.records) == count and run.problems == ()
-    assert len(read_run(tmp_path / "ablation").sessions.blocks) == 8
+    assert len(read_run(tmp_path / "ablation").sessions.kept) == 8
     with pytest.raises(ValueError, match="8 to 2000 trials, got 4000"):
         make_search(tmp_path / "more", 4000)
     with pytest.raises(ValueError, match="four arms or more in whole seeds, got 10 over 6"):

@@ -29,7 +29,7 @@ def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
     from reports import page_figures
 
     monkeypatch.setattr(page_figures, "to_svg", lambda *arguments: "<svg></svg>")
-    monkeypatch.setattr(page_figures, "to_png", lambda *arguments: None)
+    monkeypatch.setattr(page_figures, "png_of", lambda *arguments: b"")
 
 
 def load(name: str) -> ModuleType:

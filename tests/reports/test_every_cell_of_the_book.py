@@ -31,8 +31,7 @@ def test_every_cell_of_the_books_first_page(
     shared = synthetic.write_run(
         tmp_path / "two-cpu", {**synthetic.make_ablation_study(), "study": "two"}, cells.files(run)[:5]
     )
-    monkeypatch.setattr(page, "page_figures", lambda *arguments: {})
-    monkeypatch.setattr(page, "claims_figure", lambda *arguments: {})
+    monkeypatch.setattr(page, "shown", lambda *arguments: {})
     index = write_book([run, shared], tmp_path / "book")
     judged = plain.judge(run, 9, 0.05)
     listed = json.loads((index.parent / "claims.json").read_text())

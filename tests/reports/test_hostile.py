@@ -94,8 +94,7 @@ def outputs(book: Path) -> dict[Path, str]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = page_figures.Shown(wide=Markup(""), narrow=Markup(""), caption="")
-    monkeypatch.setattr(page, "page_figures", lambda *arguments: {"front": nothing})
-    monkeypatch.setattr(page, "claims_figure", lambda *arguments: {})
+    monkeypatch.setattr(page, "shown", lambda *arguments: {"front": nothing})
 
 
 @pytest.mark.parametrize("evil", NAMES)

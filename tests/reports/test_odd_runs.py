@@ -259,7 +259,7 @@ PAGES = {
 def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are drawn, and not written out, which takes most of a page's time."""
     monkeypatch.setattr(page_figures, "to_svg", lambda *arguments: "<svg></svg>")
-    monkeypatch.setattr(page_figures, "to_png", lambda *arguments: None)
+    monkeypatch.setattr(page_figures, "png_of", lambda *arguments: b"")
 
 
 def words_of(path: Path) -> str:
@@ -288,8 +288,7 @@ def test_an_odd_run_gets_a_page_that_says_so(
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = page_figures.Shown(wide=Markup(""), narrow=Markup(""), caption="")
-    monkeypatch.setattr(page, "page_figures", lambda *arguments: {"front": nothing})
-    monkeypatch.setattr(page, "claims_figure", lambda *arguments: {})
+    monkeypatch.setattr(page, "shown", lambda *arguments: {"front": nothing})
 
 
 def test_a_book_of_all_odd_runs_has_a_page_for_each(

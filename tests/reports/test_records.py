@@ -159,3 +159,12 @@ def test_a_file_written_by_the_driver_is_read(tmp_path):
     write_record(tmp_path / "trials" / f"{record.fingerprint}.json", record)
     (found,) = read_trials(tmp_path)
     assert found["fingerprint"] == record.fingerprint and value_of(found, "accuracy", "test") == 70.0
+
+
+def test_equal_parts_of_specifications_are_one_object_and_unequal_ones_are_not(synthetic, tmp_path):
+    records = synthetic.make_search(3)
+    records[2]["spec"]["data"] = {**records[2]["spec"]["data"], "length": float(records[2]["spec"]["data"]["length"])}
+    run = read_run(synthetic.write_run(tmp_path / "run-cpu", None, records))
+    one, two, odd = (record["spec"]["data"] for record in run.records)
+    assert one is two and odd == one and odd is not one
+    assert isinstance(odd["length"], float) and isinstance(one["length"], int)

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from reports.contrast import LEVEL, judge
-from reports.sign_flip import _student_quantile, detectable_effect, holm, more_seeds_to_settle, sign_flip, smallest_p
+from reports.sign_flip import (
+    NUM_CACHED,
+    _sampled_subsets,
+    _student_quantile,
+    detectable_effect,
+    holm,
+    more_seeds_to_settle,
+    sign_flip,
+    smallest_p,
+    subset_means,
+)
 
 
 def by_hand(differences):
@@ -136,3 +146,25 @@ def test_more_than_twenty_pairs_are_tested_by_a_sample_of_flips():
     assert found.p[0] < 0.05 and found.low[0] > 0
     alike = sign_flip(np.random.default_rng(1).normal(size=(40, 24)))
     assert (alike.p <= 0.05).sum() <= 6
+
+
+@pytest.mark.parametrize("num_pairs", [9, 30])
+def test_a_study_is_tested_alike_alone_and_among_others(num_pairs):
+    """To the last bit: more arms must not change the numbers of one."""
+    differences = np.random.default_rng(4).normal(0.2, 1, (5, num_pairs))
+    together = sign_flip(differences)
+    for place, row in enumerate(differences):
+        alone = sign_flip(row[None])
+        for field in ("p", "low", "high"):
+            assert getattr(together, field)[place] == getattr(alone, field)[0]
+
+
+def test_the_means_of_sampled_subsets_are_those_of_their_pairs():
+    chosen, sizes = _sampled_subsets(30)
+    differences = np.random.default_rng(5).normal(size=(2, 30))
+    means = subset_means(differences)
+    assert means.shape == (2, chosen.shape[1]) and chosen.shape[1] % NUM_CACHED != 0  # the last part is a shorter one
+    for subset in (0, NUM_CACHED - 1, NUM_CACHED, chosen.shape[1] - 1):
+        members = differences[:, chosen[:, subset] == 1]
+        assert members.shape[1] == sizes[subset]
+        assert means[:, subset] == pytest.approx(members.mean(axis=1))

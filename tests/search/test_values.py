@@ -146,3 +146,12 @@ def test_the_checks_of_the_value_itself_hold(make_spec: Any) -> None:
     written["student"]["num_heads"] = 3
     with pytest.raises(ValueError, match="num_heads must divide bottleneck_size"):
         from_json(TrialSpec, written)
+
+
+def test_a_part_that_was_read_before_is_checked_all_the_same() -> None:
+    whole = from_json(Whole, {"part": {"size": 1}})
+    assert from_json(Whole, {"part": {"size": 1}}) == whole
+    for odd in (True, 1.0, "1"):  # equal to 1 for Python, or nearly
+        for place in ("one.json", "other.json"):
+            with pytest.raises(ValueError, match=f"^{place}: part: size must be a whole number, got {odd!r}$"):
+                from_json(Whole, {"part": {"size": odd}}, place)
