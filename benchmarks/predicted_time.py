@@ -1,14 +1,17 @@
-"""How well `search/predict.py` says what training takes: by arm, against the times in a gallery's tables.
+"""How well `search/predict.py` says what training takes: by arm, against times that were measured.
 
-    python -m benchmarks.predicted_time [--gallery gallery/paper-cpu] [--json]
+    python -m benchmarks.predicted_time [--times benchmarks/trial_cost.csv | gallery/paper-cpu] [--json]
+
+Times are a table of `benchmarks.trial_cost`, one seed of every arm trained together, or a gallery, whose runs an
+earlier engine trained study by study.
 
 Prices of a FLOP, an operation and an attention score are fitted (least squares of relative errors, none below 0) to the
 arms of half of the studies and tried on the other half, then the other way round, beside those of search/predict.py.
 
-What an arm's trials hear of a teacher may have been computed before by another arm of the study, or at the same time by
-the other worker. So: the first arm of a study to hear something is held against its time alone; any other, against its
-time without the teacher, and through its fastest trial where they differ by more than a quarter (then some seeds heard
-and others computed).
+What an arm's trials hear of a teacher may have been computed before by another arm that was trained with it, or at the
+same time by the other worker. So: the first arm to hear something is held against its time alone; any other, against
+its time without the teacher, and through its fastest trial where they differ by more than a quarter (then some seeds
+heard and others computed).
 """
 
 import argparse
@@ -34,6 +37,8 @@ from studies.scales import sources
 
 STUDIES = (*PAPERS_STUDIES, "interactions")
 """In the order in which the gallery's were trained."""
+TIMES = Path(__file__).with_name("trial_cost.csv")
+"""Of the engine as it is (studies/LOG.md, 2026-11-26)."""
 HALF = ("interactions", "student-grid", "systems", "quantisation")
 MIXED = 1.25
 """Slowest over fastest trial of an arm of which some seeds found their teacher's outputs."""
@@ -51,16 +56,17 @@ class Timed:
     work: Work
 
 
-def read_arms(gallery: Path) -> list[Timed]:
-    """The encoders' arms of all studies in a gallery, each once."""
+def read_arms(source: Path) -> list[Timed]:
+    """The encoders' arms of all studies in a table of times or in a gallery, each once."""
     data = known_data_spec(sources("cpu"), Path(tempfile.gettempdir()))
-    found, seen = [], set[str]()
+    found, seen, heard = [], set[str](), set[Heard]()
     for name in STUDIES:
         study = load_study(name).declare("cpu", data)
         assert isinstance(study, Ablation)
-        heard = set[Heard]()
-        times = _times(gallery / f"{name}-cpu" / "tables" / "trials.csv")
-        for arm in study.arms:
+        if source.is_dir():
+            heard = set()
+        times = _times(source, name)
+        for arm in study.arms if times else ():
             mark = fingerprint(arm.spec)
             if mark in seen or not hasattr(arm.spec.student, "num_heads"):
                 continue
@@ -76,13 +82,16 @@ def read_arms(gallery: Path) -> list[Timed]:
     return found
 
 
-def _times(path: Path) -> dict[str, list[float]]:
-    """Seconds of the complete trials of each arm."""
+def _times(source: Path, study: str) -> dict[str, list[float]]:
+    """Seconds of the complete trials of each arm of a study."""
     found = defaultdict(list)
-    with path.open(newline="") as stream:
+    with (source / f"{study}-cpu" / "tables" / "trials.csv" if source.is_dir() else source).open(newline="") as stream:
         for row in csv.DictReader(stream):
-            if row["status"] == "complete" and row["train_seconds"]:
-                found[row["arm"]].append(float(row["train_seconds"]))
+            if source.is_dir():
+                if row["status"] == "complete" and row["train_seconds"]:
+                    found[row["arm"]].append(float(row["train_seconds"]))
+            elif row["study"] == study:
+                found[row["arm"]].append(float(row["seconds"]))
     return found
 
 
@@ -110,10 +119,10 @@ def errors(arms: Sequence[Timed], prices: Any) -> dict[str, float]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table. Returns 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gallery", type=Path, default=Path("gallery/paper-cpu"))
+    parser.add_argument("--times", type=Path, default=TIMES, help="a table of seconds, or a gallery")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
-    arms = read_arms(options.gallery)
+    arms = read_arms(options.times)
     halves = [arm for arm in arms if arm.study in HALF], [arm for arm in arms if arm.study not in HALF]
     tried = {"search/predict.py, all arms": errors(arms, PRICES)}
     for fitted, other, name in ((*halves, "first"), (*halves[::-1], "second")):

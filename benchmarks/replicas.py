@@ -119,16 +119,18 @@ def batched_step(count: int, scale: Any, kind: str, device: str, folder: Path) -
     return lambda: [stage.step(next(numbers))[0] for _ in range(STEPS)][-1]
 
 
-def _alone(seed: int, scale: Any, kind: str, device: str, folder: Path) -> Any:
-    """One seed's stage, teacher and batches, as the engine makes them."""
+def _alone(seed: int, scale: Any, kind: str, device: str, folder: Path, *, worker: bool = False) -> Any:
+    """One seed's stage, teacher and batches, as the engine makes them; of a worker, with its matrix products."""
     import torch
 
     from benchmarks.transfer_work import benchmark_trial
     from model_zoo.networks import PreTrainingNetwork
     from search.data.prepare import open_data
+    from search.training.acceleration import OFF
     from search.training.fine_tuning import fine_tuning_stage
     from search.training.loop import learn
     from search.training.pretraining import pretraining_stage
+    from search.training.products import fast_products, with_products
     from search.training.stages import Batches
     from search.training.students import task_network
     from search.training.transfer import transfer_stage
@@ -139,10 +141,14 @@ def _alone(seed: int, scale: Any, kind: str, device: str, folder: Path) -> Any:
     torch.manual_seed(seed)
     student, teacher = (PreTrainingNetwork(one).to(device) for one in (spec.encoder, spec.teacher.encoder))
     teacher.eval().requires_grad_(False)
+    on = with_products(OFF, device) if worker else OFF
+    for one in (student, teacher):
+        fast_products(one, on, torch.device(device))
     data, task = open_data(folder, spec.data), spec.data.tasks[0]
     batches = Batches(data.pretraining, seed, spec.data.length, torch.device(device))
     if kind == "fine-tuning":
         network = task_network(student, task, spec.recipe, seed).to(device)
+        fast_products(network, on, torch.device(device))
         stage = fine_tuning_stage(network, task, data.tasks[task.name]["train"], spec.recipe.fine_tuning, seed)
     elif kind == "transfer":
         stage = transfer_stage(student, teacher, batches, transfer)
@@ -170,7 +176,7 @@ def _serve(place: int, parallel: int, most: int, about: Any, channel: Connection
     if about[2] == "cpu":
         torch.set_num_threads(1)
         keep_freed_memory()  # as the engine's workers do
-    made = {seed: _alone(seed, *about)[0] for seed in range(place, most, parallel)}
+    made = {seed: _alone(seed, *about, worker=True)[0] for seed in range(place, most, parallel)}
     numbers = {seed: _numbers(stage, about[1]) for seed, stage in made.items()}
     with contextlib.suppress(EOFError):
         while True:

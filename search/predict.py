@@ -1,9 +1,9 @@
 """What a trial and a study will cost before anything runs: time, memory and disk, from the values alone.
 
 Time is what the planned updates run (`search/passes.py`): FLOPs over a sustained rate, a fixed price per operation and
-one per attention score, which small encoders pay more for than for FLOPs. The three constants were fitted to the mean
-times of the arms of `gallery/paper-cpu`, trained on one core each of a 2-core AVX-512 server; fitted to half of its
-studies they are 6 % off on the arms of the other half, on average (`python -m benchmarks.predicted_time`). What is not
+one per attention score, which small encoders pay more for than for FLOPs. The three constants were fitted to one seed
+of every arm of the paper's studies, each trained on one core of a 2-core AVX-512 server; fitted to half of the studies
+they are 7 % off on the arms of the other half, on average (`python -m benchmarks.predicted_time`). What is not
 counted: drawing batches, scoring, checkpoints. A prediction is for orientation, within a factor of two elsewhere.
 """
 
@@ -22,10 +22,10 @@ from search.study import Ablation, Search, all_configurations, plan
 from search.training.planned import PlannedStage, planned_stages
 from search.trial import TrialSpec, teachers_of
 
-FLOPS_PER_SECOND = 80e9
-SECONDS_PER_OPERATION = 58e-6
+FLOPS_PER_SECOND = 144e9
+SECONDS_PER_OPERATION = 54e-6
 """Forward, backward, clipping and update of one layer; a forward pass alone is a third of it."""
-SECONDS_PER_SCORE = 10e-9
+SECONDS_PER_SCORE = 7.3e-9
 """Of attention, forward and backward: a softmax is bound by memory, not by FLOPs. Forward alone is a third of it."""
 BACKWARD_FACTOR = 3
 """Forward and backward of a training step, in forward passes."""

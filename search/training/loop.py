@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from search.record import CurvePoint
 from search.training.checkpoint import (
@@ -107,11 +107,26 @@ def _step(stage: Stage, step: int) -> float:
     loss.backward()  # type: ignore[no-untyped-call]
     parameters = [parameter for group in stage.optimizer.param_groups for parameter in group["params"]]
     average_gradients(parameters, stage.ranks)
-    norm = nn.utils.clip_grad_norm_(parameters, stage.clip_norm).item()
+    norm = clip([parameter.grad for parameter in parameters if parameter.grad is not None], stage.clip_norm)
     if diverged := divergence(stage, step, norm=norm):
         raise DivergedError(diverged)
     stage.optimizer.step()
     return value
+
+
+def clip(gradients: list[Tensor], limit: float) -> float:
+    """Clip gradients to a norm of `limit`, in place; returns the norm before.
+
+    The arithmetic is that of torch.nn.utils.clip_grad_norm_, which takes twice as long for a hundred small tensors: it
+    moves each norm to its own device, and multiplies by 1 too.
+    """
+    if not gradients:
+        return 0.0
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    factor = limit / (norm + 1e-6)
+    if factor.item() < 1.0:
+        torch._foreach_mul_(gradients, factor)
+    return norm.item()
 
 
 def divergence(stage: Stage, step: int, *, loss: float = 0.0, norm: float = 0.0) -> str:

@@ -83,6 +83,8 @@ def product(hidden: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
     tokens = hidden.numel() // weight.shape[1]
     if tokens * weight.numel() < SMALLEST or hidden.dtype != torch.float32 or weight.dtype != torch.float32:
         return functional.linear(hidden, weight, bias)
+    if not torch.is_grad_enabled():
+        return _multiply(hidden, weight, bias)
     result: Tensor = _Product.apply(hidden, weight, bias)  # type: ignore[no-untyped-call]
     return result
 
