@@ -232,7 +232,13 @@ def test_nan_from_the_teachers_task_network_is_a_named_divergence(
 def test_nan_in_a_gradient_is_a_named_divergence(
     trial: TrialSpec, data: Any, teacher_weights: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop.nn.utils, "clip_grad_norm_", lambda parameters, limit: torch.tensor(float("nan")))
+    real = loop.clip
+
+    def spoilt(gradients: list[torch.Tensor], limit: float) -> float:
+        gradients[0].view(-1)[0] = float("nan")
+        return real(gradients, limit)
+
+    monkeypatch.setattr(loop, "clip", spoilt)
     outcome = trained(trial, data, teacher_weights, tmp_path / "a")
     assert outcome.status == "diverged"
     assert outcome.reason == f"the gradient norm became nan in stage {first_stage(trial)} at step 0"
