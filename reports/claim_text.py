@@ -45,7 +45,11 @@ def _evidence(verdict: Verdict) -> str:
         return f"No {noun} has a value in every arm."
     level = level_text(verdict.level)
     interval = f"no finite {level} interval" if part.interval is None else f"{level} interval {interval_text(part)}"
-    return f"{part.label}: {effect_text(part)} {part.unit}, {interval}, {plural(part.num_blocks, noun)}."
+    found = f"{part.label}: {effect_text(part)} {part.unit}, {interval}, {plural(part.num_blocks, noun)}."
+    if verdict.outcome == "inconclusive" and part.p_against <= verdict.level:
+        # Its interval says so already, and a reader would wonder.
+        found += f" Alone it would contradict the claim; it is one of {len(verdict.parts)} parts that were tried."
+    return found
 
 
 def methods(verdicts: Sequence[Verdict]) -> list[str]:

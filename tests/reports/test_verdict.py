@@ -3,6 +3,7 @@
 import pytest
 
 from reports.blocks import LostBlock
+from reports.claim_text import claim_sentences
 from reports.reading import read_run
 from reports.records import Run
 from reports.verdict import claims_of, verdicts
@@ -72,6 +73,16 @@ def test_a_conjunction_is_as_strong_as_its_weakest_part_which_is_shown(synthetic
     assert found.p == found.parts[1].p == 4 / 256 > found.parts[0].p
     (found,) = judge(synthetic, claimed, [claimed.make_claim("ladder", strong, beats("bare", "b"))], arms)
     assert found.outcome == "contradicted" and found.shown.label == "bare - b"
+
+
+def test_a_part_that_would_contradict_alone_is_said_to_be_one_of_several(synthetic, claimed):
+    """Six seeds: 2/64 for one part that is always below, twice that for one of two; and 5 % is between."""
+    arms = {"bare": BASE[:6], "a": plus(BASE[:6], [-effect for effect in UP[:6]]), "b": plus(BASE[:6], UP[:6])}
+    alone = judge(synthetic, claimed, [claimed.make_claim("better", beats("a", "bare"))], arms)
+    one_of_two = judge(synthetic, claimed, [claimed.make_claim("both", beats("a", "bare"), beats("b", "bare"))], arms)
+    assert (alone[0].outcome, one_of_two[0].outcome) == ("contradicted", "inconclusive")
+    words = "Alone it would contradict the claim; it is one of 2 parts that were tried."
+    assert words in claim_sentences(one_of_two)[0] and "Alone" not in claim_sentences(alone)[0]
 
 
 def test_a_block_is_lost_to_the_part_that_needs_the_arm_only(synthetic, claimed):
