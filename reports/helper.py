@@ -175,15 +175,17 @@ def serve(modules: tuple[str, ...]) -> None:
     """
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as back:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        with warnings.catch_warnings(), suppress(Exception):  # whoever makes the call meets what an import says
+            warnings.simplefilter("ignore")
+            for module in modules:
+                import_module(module)
         warnings.simplefilter("error")
         for kind in _OWN_TO_WARN:
             warnings.simplefilter("ignore", kind)
-        for module in modules:
-            import_module(module)
         while True:
             try:
                 message = pickle.load(sys.stdin.buffer)
-            except EOFError:
+            except (EOFError, pickle.UnpicklingError):  # the caller is gone, in the middle of a call perhaps
                 return
             if not _sent(back, _made(message)):
                 os._exit(1)  # the caller is gone; closing the pipe would only fail once more

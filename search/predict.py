@@ -75,6 +75,8 @@ class Heard(NamedTuple):
     seed: int
     """Of the trial, which draws the batches."""
     corpus: str
+    length: int
+    """Of its sequences."""
     first_update: int
     batch_size: int
     answers: tuple[tuple[int, tuple[Answer, ...]], ...]
@@ -123,7 +125,9 @@ def work_of(spec: TrialSpec) -> TrialWork:
             own += taught
         else:
             answers = tuple((one.updates, one.answers) for one in passes)
-            said = Heard(teacher, spec.seed, spec.data.corpus, first_update, planned.batch_size, answers)
+            said = Heard(
+                teacher, spec.seed, spec.data.corpus, spec.data.length, first_update, planned.batch_size, answers
+            )
             heard[said] = _sum(taught)
         first_update += planned.updates
     return TrialWork(_sum(own), heard)

@@ -205,7 +205,7 @@ def _trained(job: Job, channel: "connection.Connection", restarts: int) -> Trial
         "finished": _now(),
         "restarts": restarts,
     }
-    if acceleration.products != "torch":
+    if acceleration.products != "torch" and outcome.replicas == 1:
         history["products"] = acceleration.products
     if acceleration.named:
         history["acceleration"] = list(acceleration.named)

@@ -98,8 +98,9 @@ class TrainingOptions:
     replicas: Annotated[
         int,
         Parameter(
+            converter=_whole,
             help="Seeds of an arm that are trained as one computation. It changes the last digits of "
-            "results; trial files say so. On two cores it was measured not to pay (benchmarks/replicas.py)."
+            "results; trial files say so. On two cores it was measured not to pay (benchmarks/replicas.py).",
         ),
     ] = 1
 

@@ -2,7 +2,8 @@
 
 Nothing here knows of models, steps or schedules: which losses are active when is the strategy's business. The teacher
 is a constant everywhere (detached: no gradient flows into it). A mask is True at real tokens and False at padding, and
-padding never counts: neither as a token, nor as a query, nor as a key. A batch without any real token has no mean: NaN.
+padding never counts: neither as a token, nor as a query, nor as a key. Sums are of products of elements, as autocast
+would compute torch's vecdot in bfloat16. A batch without any real token has no mean: NaN.
 """
 
 import math
@@ -119,7 +120,7 @@ def attention_transfer_loss(
     _check_heads(student_scores.shape[1], teacher_scores.shape[1], average_heads)
     student, teacher = (_at_real_keys(scores, mask) for scores in (student_scores, teacher_scores.detach()))
     difference = _log_attention(teacher, average_heads) - _log_attention(student, average_heads)
-    divergence = torch.linalg.vecdot(_attention(teacher, average_heads), difference)  # (batch, heads, query)
+    divergence = (_attention(teacher, average_heads) * difference).sum(dim=-1)  # (batch, heads, query)
     return _mean_over_real(divergence.mean(dim=1), mask)
 
 
@@ -148,7 +149,7 @@ def attention_transfer_cross_entropy(
     """
     _check_heads(student_scores.shape[1], teacher_scores.shape[1], average_heads)
     student, teacher = (_at_real_keys(scores, mask) for scores in (student_scores, teacher_scores.detach()))
-    cross = -torch.linalg.vecdot(_attention(teacher, average_heads), _log_attention(student, average_heads))
+    cross = -(_attention(teacher, average_heads) * _log_attention(student, average_heads)).sum(dim=-1)
     return _mean_over_real(cross.mean(dim=1), mask)
 
 
@@ -220,8 +221,7 @@ def _standardised(
 
 
 def _mean_square(values: Float[Tensor, "batch seq width"]) -> Float[Tensor, "batch seq"]:
-    squares: Tensor = torch.linalg.vecdot(values, values)
-    return squares / values.shape[-1]
+    return values.square().mean(dim=-1)
 
 
 def _at_real_keys(

@@ -11,7 +11,8 @@ from search.trial import TrialSpec
 COMMON_SEED = 2**31
 """What trials are compared at: so large that an ensemble's seeds, which keep their distance, stay above 0."""
 HOTTEST = 100.0
-"""The temperature up to which a span's padding, whose logits are -10000, has a probability of exactly 0 in float32."""
+"""The temperature up to which a span's padding, whose logits are -10000, has a probability below 1e-43: nothing that a
+sum in float32 can see."""
 
 
 def unfit(spec: TrialSpec, acceleration: Acceleration = OFF) -> str:

@@ -1,7 +1,7 @@
 """One whole training: knowledge transfer, pre-training or distillation, then fine-tuning and scoring of every task."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -120,7 +120,11 @@ class Training:
     ) -> None:
         check_device(acceleration, device.type)
         check_ranks(spec, acceleration.ranks.size)
-        self.acceleration = acceleration
+        saved = load(keeper)
+        self.position = saved[0] if saved else Position()
+        self.checkpoint = saved[1] if saved else None
+        # What was begun as one of several replicas goes on with the products of those.
+        self.acceleration = replace(acceleration, products="torch") if self.position.replicas > 1 else acceleration
         self.spec, self.data, self.keeper, self.device = spec, data, keeper, device
         torch.manual_seed(stream_seed(spec.seed, "initialisation"))
         self.teacher_weights = teacher_weights
@@ -130,9 +134,6 @@ class Training:
         if not isinstance(spec.student, BiLSTMConfig):
             self._make_encoders()
         self.tasks: dict[str, TaskNetwork | BiLSTMTask] = {}
-        saved = load(keeper)
-        self.position = saved[0] if saved else Position()
-        self.checkpoint = saved[1] if saved else None
 
     def _make_encoders(self) -> None:
         """What is pre-trained, and the teacher that it hears; a BiLSTM hears the teachers of tasks alone."""

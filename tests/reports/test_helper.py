@@ -98,9 +98,16 @@ def test_one_that_cannot_be_started_is_done_without(monkeypatch: pytest.MonkeyPa
         assert alone.result(alone.ask(abs, -1)) == 1
 
 
-def test_an_unknown_module_ends_the_process_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
-    with helping(True, "no_such_module") as two:
-        assert two.result(two.ask(abs, -1)) == 1
+@pytest.mark.parametrize("body", ["import warnings; warnings.warn('old', UserWarning)", "raise ImportError('lost')"])
+def test_a_module_that_warns_or_cannot_be_had_costs_no_process_and_prints_nothing(
+    body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "troubled.py").write_text(body)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with helping(True, "troubled") as two:
+        call = two.ask(os.getpid)
+        assert call.finished.wait(60) and two.result(call) != os.getpid()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_process_ends_with_its_block_even_where_that_raises() -> None:

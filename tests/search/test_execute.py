@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from search.execute import Watcher, execute
+from search.execute import SERVER_ENVIRONMENT, Watcher, _context, execute
 from search.fingerprint import fingerprint
 from search.record import TrialRecord
 from search.training.products import has_onednn
@@ -108,6 +108,22 @@ class Sends:
 
     def watcher(self) -> Watcher:
         return Watcher(say=self.said.append, progress=self.progress)
+
+
+def test_the_server_of_workers_keeps_little_of_what_is_compiled_for_a_shape_and_its_driver_is_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from multiprocessing import forkserver
+
+    seen: list[dict[str, str]] = []
+    monkeypatch.setattr(forkserver, "ensure_running", lambda: seen.append(dict(os.environ)))
+    for name in SERVER_ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    before = dict(os.environ)
+    _context()
+    assert {name: seen[0][name] for name in SERVER_ENVIRONMENT} == {**SERVER_ENVIRONMENT, "LRU_CACHE_CAPACITY": "7"}
+    assert dict(os.environ) == before
 
 
 @pytest.mark.parametrize("stage", ["transfer", "distillation", "fine-tuning"])

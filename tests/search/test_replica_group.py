@@ -19,6 +19,7 @@ from search.replica_group import Group, planned_groups
 from search.study import at_seed
 from search.training.acceleration import Acceleration
 from search.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from search.training.products import has_onednn
 from search.trial import TrialSpec
 from search.worker import Home, Job
 from studies.data_specs import known_data_spec
@@ -171,6 +172,7 @@ def test_a_run_with_replicas_has_the_records_of_one_without(tiny: ModuleType, tm
             assert one.value == pytest.approx(other_one.value, rel=0.02 if drops else 1e-3)
         together = record.spec.teacher is not None or not drops
         assert twin.provenance.get("replicas") == (2 if together else None)
+        assert twin.provenance.get("products") == ("onednn" if has_onednn() and not together else None)
         assert (twin.value("peak_memory_bytes") is None) == together
         clock = next(one.conditions["clock"] for one in twin.measurements if one.metric == "train_seconds")
         assert ("as one computation" in clock, clock.endswith("before the tasks")) == (together, together and drops)

@@ -7,6 +7,13 @@ import pytest
 import torch
 
 from model_zoo.encoder import Encoder
+from search.distillation.logits import soft_logits_loss
+from search.distillation.losses import (
+    attention_transfer_cross_entropy,
+    attention_transfer_loss,
+    feature_map_loss,
+    feature_map_loss_normalised,
+)
 from search.training.acceleration import OFF, Acceleration
 from search.training.loop import Keeper
 from search.training.precision import autocast, in_precision
@@ -75,3 +82,24 @@ def test_a_training_in_bfloat16_ends_near_the_one_in_float32(
     assert rounded != exact
     assert ahead == rounded
     assert {tensor.dtype for tensor in outcomes[1].weights.values()} == {torch.float32}
+
+
+def test_losses_under_autocast_are_those_of_float32() -> None:
+    """torch.linalg.vecdot, for one, would be computed in bfloat16 there."""
+    torch.manual_seed(0)
+    mask = torch.ones(2, 5, dtype=torch.bool)
+    mask[1, 3:] = False
+    maps, scores, logits = (torch.randn(2, *shape) for shape in ((2, 5, 8), (2, 3, 5, 5), (6, 4)))
+    losses = {
+        "feature maps": lambda: feature_map_loss(*maps, mask),
+        "normalised maps": lambda: feature_map_loss_normalised(*maps, mask),
+        "attention": lambda: attention_transfer_loss(*scores, mask, average_heads=False),
+        "mean attention": lambda: attention_transfer_loss(*scores, mask, average_heads=True),
+        "cross-entropy of attention": lambda: attention_transfer_cross_entropy(*scores, mask, average_heads=False),
+        "soft logits": lambda: soft_logits_loss(*logits, 2.0),
+    }
+    for name, loss in losses.items():
+        with torch.autocast("cpu", torch.bfloat16):
+            found = loss()
+        assert found.dtype == torch.float32, name
+        torch.testing.assert_close(found, loss(), msg=name)
