@@ -1,10 +1,11 @@
 """The next value of a function, computed while the first is used."""
 
+import sys
 import threading
 
 import pytest
 
-from search.training.lookahead import ahead
+from search.training.lookahead import SWITCH_SECONDS, ahead
 
 
 def test_the_next_value_is_begun_while_this_one_is_used_and_none_beyond_the_end() -> None:
@@ -48,3 +49,13 @@ def test_an_error_surfaces_where_its_value_is_asked_for() -> None:
     with pytest.raises(ValueError, match=r"^two must not be asked for, got 2$"):
         value(2)
     assert value(3) == 3
+
+
+def test_the_two_threads_take_turns_often() -> None:
+    before = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(0.005)
+        ahead(lambda number: number, stop=1)
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS)
+    finally:
+        sys.setswitchinterval(before)
