@@ -124,9 +124,10 @@ def clip(gradients: list[Tensor], limit: float) -> float:
         return 0.0
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     factor = limit / (norm + 1e-6)
-    if factor.item() < 1.0:
+    value, share = torch.stack((norm, factor)).tolist()  # together: a GPU is waited for once
+    if share < 1.0:
         torch._foreach_mul_(gradients, factor)
-    return norm.item()
+    return float(value)
 
 
 def divergence(stage: Stage, step: int, *, loss: float = 0.0, norm: float = 0.0) -> str:
